@@ -1,0 +1,1 @@
+"""Durable, resumable, versioned Python programs."""

@@ -1,0 +1,1 @@
+"""How the program's state is found: roots, call stack, ambient state."""

@@ -1,0 +1,1 @@
+"""One file per library whose state lies outside the object graph."""

@@ -1,0 +1,1 @@
+"""One verb per file; each returns a value that a reporter prints."""

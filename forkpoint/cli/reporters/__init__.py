@@ -1,0 +1,1 @@
+"""How a verb's value is shown: for people, or as JSON."""

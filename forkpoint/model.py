@@ -1,0 +1,176 @@
+"""Frozen values that travel between the stages; a stage knows these and nothing of its siblings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Trigger = Literal["explicit", "timer", "signal", "exit"]
+FrameKind = Literal["function", "code", "generator"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in the user's program."""
+
+    filename: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.filename}:{self.line} in {self.function}"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """One frame of the call stack as values; see `capture.stack` for what each number means.
+
+    `slots` holds locals, cells and the value stack (`_native.NULL` for an empty slot); `position` is the code unit
+    the instruction pointer is set to; `plan` says what the callee's outcome means for this frame.
+    """
+
+    kind: FrameKind
+    code: Any
+    function: Any
+    namespace: Any
+    local_namespace: Any
+    slots: list[Any]
+    position: int
+    plan: Mapping[str, Any]
+    generator: Any
+    exception: Any
+    location: Location
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedStack:
+    """The resumable call stack of the main thread, outermost frame first."""
+
+    frames: tuple[FrameRecord, ...]
+    exception: Any
+    recursion_limit: int
+
+    @property
+    def location(self) -> Location:
+        """Where the program stands: the innermost frame."""
+        return self.frames[-1].location
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Stands for an object that could not be saved. `path` is in the user's words: `trainer.loader._socket`."""
+
+    path: str
+    type: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A commit that could not be taken somewhere, how often, and why."""
+
+    reason: str
+    location: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A summary of one variable of the program, for `show` and `log`; never needs unpickling to be read."""
+
+    name: str
+    type: str
+    summary: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """The unit of serialization: one stream or one buffer, as an ordered list of chunks.
+
+    `kind` is `objects` (a pickle stream) or `buffer` (raw bytes of one owner). `length` is in bytes, unencoded.
+    """
+
+    name: str
+    kind: Literal["objects", "buffer"]
+    length: int
+    chunks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """What the encode stage made of a program: the pods, and what it could not say."""
+
+    pods: tuple[Pod, ...]
+    tombstones: tuple[Tombstone, ...]
+    variables: tuple[Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything about one restore point but its sequence number: what the commit row makes true."""
+
+    point: str
+    run: str
+    parent: str | None
+    label: str | None
+    trigger: Trigger
+    created_at: str
+    location: str
+    complete: bool
+    stdout_bytes: int
+    split_ms: Mapping[str, float]
+    stop_ms: float
+    bytes_total: int
+    pods: tuple[Pod, ...]
+    variables: tuple[Variable, ...]
+    tombstones: tuple[Tombstone, ...]
+    refusals: tuple[Refusal, ...]
+    files: tuple[Mapping[str, Any], ...]
+    provenance: Mapping[str, Any]
+
+
+class ChunkSink(Protocol):
+    """Where the encode stage puts bytes. Implemented by `journal.pack`, handed over by the engine."""
+
+    def put(self, data: bytes | bytearray | memoryview, kind: Literal["objects", "buffer"], itemsize: int = 1) -> bytes:
+        """Store one chunk (or find it stored already) and return its keyed id, 32 bytes."""
+        ...
+
+
+class ChunkSource(Protocol):
+    """Where restore gets verified bytes. Implemented by `journal.pack`."""
+
+    def get(self, chunk: bytes) -> bytes:
+        """The chunk's decoded bytes. Raises `IntegrityError` when they are not what was written."""
+        ...
+
+
+class Adapter(Protocol):
+    """Ambient state of one library: captured in the child, put back last. One file each in `capture/adapters/`."""
+
+    name: str
+    module: str
+
+    def before_fork(self) -> Any:
+        """What does not survive a fork unchanged, read in the program; must be cheap. None if nothing."""
+        ...
+
+    def capture(self, before: Any) -> Any:
+        """The state, as something picklable. Called in the child."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Put the state back. Called once all objects are."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramImage:
+    """All that is serialized: the root of the object graph."""
+
+    modules: Sequence[Any]
+    imports: Sequence[str]
+    stack: CapturedStack | None
+    ambient: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""How the program is stopped, forked and let go on."""

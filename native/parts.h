@@ -1,0 +1,19 @@
+/* Each .c file is one part: it exports a method table and an init function; module.c only lists them. */
+#ifndef FORKPOINT_PARTS_H
+#define FORKPOINT_PARTS_H
+
+#include "compat.h"
+
+#define FORKPOINT_PARTS(X) X(frames) X(resume) X(ticks) X(forkside) X(graph) X(hashsecret) X(audit)
+
+#define DECLARE_PART(name)                        \
+    extern PyMethodDef forkpoint_##name##_methods[]; \
+    extern int forkpoint_##name##_init(PyObject *module);
+FORKPOINT_PARTS(DECLARE_PART)
+#undef DECLARE_PART
+
+/* The object that stands for an empty slot (a C NULL) wherever frames and generators are seen from Python.
+   Borrowed; lives as long as the process. Defined in module.c. */
+extern PyObject *forkpoint_null;
+
+#endif
