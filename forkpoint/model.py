@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -147,11 +147,42 @@ class ChunkSource(Protocol):
         ...
 
 
+class BufferSource(Protocol):
+    """One stored buffer at restore time; `readinto` fills memory the caller has allocated where it wants it."""
+
+    nbytes: int
+
+    def readinto(self, target: memoryview) -> None:
+        """Copy all `nbytes` bytes into `target` (writable, contiguous, format B)."""
+        ...
+
+
+class ReduceContext(Protocol):
+    """What a reducer may ask of the pickler while an object is being saved (in the child)."""
+
+    def buffer(self, view: memoryview, itemsize: int = 1) -> Any:
+        """Store the bytes as a buffer pod. Put the result among the reduce arguments: at restore the rebuilding
+        function receives a `BufferSource` in its place. Call once per owner of memory, never per view."""
+        ...
+
+    def tombstone(self, obj: Any, reason: str) -> tuple[Any, ...]:
+        """A reduce value that restores to a tombstone, and lists `obj` as not captured."""
+        ...
+
+
+Reducer = Callable[[Any, ReduceContext], Any]
+"""obj, context -> what `__reduce_ex__` would return (2 to 6 items), or NotImplemented to decline."""
+
+
 class Adapter(Protocol):
     """Ambient state of one library: captured in the child, put back last. One file each in `capture/adapters/`."""
 
     name: str
     module: str
+
+    def reducers(self) -> Mapping[type, Reducer]:
+        """How this library's types are saved, by exact type and, failing that, along the MRO. May be empty."""
+        ...
 
     def before_fork(self) -> Any:
         """What does not survive a fork unchanged, read in the program; must be cheap. None if nothing."""
