@@ -4,7 +4,7 @@
 
 #include "compat.h"
 
-#define FORKPOINT_PARTS(X) X(frames) X(resume) X(ticks) X(forkside) X(graph) X(hashsecret) X(audit)
+#define FORKPOINT_PARTS(X) X(frames) X(resume) X(ticks) X(forkside) X(graph) X(layout) X(deepstack) X(chunking) X(hashsecret) X(audit)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
