@@ -24,3 +24,10 @@ REPORT_MESSAGE_BYTES: Final = 400
 
 ARMED_MILLISECONDS: Final = 20
 """On 3.11 an armed trace function slows all code; it is disarmed after this long and the stack walked again."""
+
+COPIED_SHARE: Final = 0.5
+"""Share of private memory taken to be copied while a child lives. All of it would leave every program larger than half
+the machine unprotected; should half prove too little, the child is the one the OOM killer takes."""
+
+MEMORY_RESERVE_BYTES: Final = 64 << 20
+"""Left over beside the copies, for the committer and for others."""
