@@ -24,3 +24,15 @@ REPORT_MESSAGE_BYTES: Final = 400
 
 ARMED_MILLISECONDS: Final = 20
 """On 3.11 an armed trace function slows all code; it is disarmed after this long and the stack walked again."""
+
+AUTO_SECONDS_MIN: Final = 1.0
+"""`--every auto` commits no more often: below a second, points cost more than the work they save."""
+
+AUTO_SECONDS_MAX: Final = 300.0
+"""`--every auto` commits at least this often, whatever the budget: five minutes is what a person forgives losing."""
+
+MAX_OVERHEAD_PERCENT: Final = 1.0
+"""The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""
+
+GRACE_SECONDS: Final = 25.0
+"""For the last checkpoint after SIGTERM: Kubernetes and SLURM kill after 30 by default."""
