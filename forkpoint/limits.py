@@ -61,3 +61,14 @@ the machine unprotected; should half prove too little, the child is the one the 
 
 MEMORY_RESERVE_BYTES: Final = 64 << 20
 """Left over beside the copies, for the committer and for others."""
+
+"""`--every auto` commits no more often: below a second, points cost more than the work they save."""
+
+AUTO_SECONDS_MAX: Final = 300.0
+"""`--every auto` commits at least this often, whatever the budget: five minutes is what a person forgives losing."""
+
+MAX_OVERHEAD_PERCENT: Final = 1.0
+"""The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""
+
+GRACE_SECONDS: Final = 25.0
+"""For the last checkpoint after SIGTERM: Kubernetes and SLURM kill after 30 by default."""
