@@ -32,9 +32,9 @@ def _active(**arguments: Any) -> Engine:
     global _engine
     if _engine is None or _engine.pid != os.getpid():
         from forkpoint.engine import Engine
-        from forkpoint.settings import Settings
+        from forkpoint import settings as choices
 
-        _engine = Engine.begin_run(Settings.load(**arguments))
+        _engine = Engine.begin_run(choices.load(arguments))
     return _engine
 
 

@@ -7,6 +7,7 @@ child finishes alone.
 
 from __future__ import annotations
 
+import atexit
 import datetime
 import os
 import subprocess
@@ -21,10 +22,11 @@ from forkpoint import _native, errors, faultpoints, limits, registry, settings a
 from forkpoint.autosave import Autosave
 from forkpoint.capture import ambient, roots, stack, threads
 from forkpoint.point import Checkpoint
-from forkpoint.encode import pickler
-from forkpoint.journal import committer, home, known, lease, pack
+from forkpoint.encode import pickler, unpickler
+from forkpoint.journal import committer, helper, home, known, lease, pack, runs
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.report import Report
+from forkpoint.restore import install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -52,6 +54,11 @@ class Moment:
     created_at: str
 
 
+def now() -> str:
+    """The wall clock, UTC, for people; order never depends on it."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
+
+
 class Engine:
     """The one engine of a process: takes commits of the run whose lease it holds."""
 
@@ -75,6 +82,30 @@ class Engine:
         self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
         self._told: set[str] = set()
+
+    @classmethod
+    def adopt(cls, settings: choices.Settings, *, store: str, run: str, lease_fd: int) -> Engine:
+        """The engine of a process that `forkpoint run` or `restore` exec'd: the run exists, its lease is held."""
+        return cls(settings, home.open_home(store), lease.adopt(run, lease_fd))
+
+    @classmethod
+    def begin_run(cls, settings: choices.Settings) -> Engine:
+        """The engine of a plain `python` process: creates store and run by way of a helper process (~0.2 s, once)."""
+        store = home.create(str(settings.store))
+        info = runs.RunInfo(
+            id=home.new_id(),
+            program=sys.argv[0] or "-",
+            argv=tuple(sys.argv),
+            cwd=os.getcwd(),
+            created_at=now(),
+            facts={"kind": "plain"},
+        )
+        held = lease.acquire(store, info.id)
+        helper.begin_run(store, info)
+        engine = cls(settings, store, held)
+        stdout.install()
+        atexit.register(engine.end, quick=True)
+        return engine
 
     # ------------------------------------------------------------------ the program's life
 
@@ -207,7 +238,7 @@ class Engine:
             stack=captured,
             before=ambient.before_fork(),
             stdout_bytes=self.stdout_before + stdout.count(),
-            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+            created_at=now(),
         )
 
     def poll(self, timeout: float | None = 0.0) -> None:
@@ -289,3 +320,25 @@ class Engine:
             "frames": len(moment.stack.frames),
         }
         return {"start": start, **ambient.provenance()}
+
+    # ------------------------------------------------------------------ coming back
+
+    def go_on(self, plan_fd: int, cwd: str | None) -> None:
+        """Bring the program back from the restore point in `plan_fd` and let it run to its end."""
+        with open(plan_fd, "rb") as stream:
+            stream.seek(0)
+            plan = pack.RestorePlan.from_bytes(stream.read())
+        manifest = plan.manifest
+        source = pack.PackReader(self.store, plan)
+        preamble = unpickler.decode_preamble(manifest.pods, source)
+        install.prepare(preamble, cwd)
+        ambient.prepare(preamble.facts)
+        image = unpickler.decode(manifest.pods, source)
+        self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
+        registry.restore(image.ambient["forkpoint"])
+        ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())
+        for function in registry.after_restore:
+            function()
+        assert image.stack is not None
+        self.begin()
+        resume.resume(image.stack, Checkpoint(manifest.point, restored=True))

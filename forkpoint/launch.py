@@ -19,11 +19,10 @@ import types
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NoReturn
 
-from forkpoint import api, errors
+from forkpoint import api, errors, settings as choices
 from forkpoint.capture import stack as capture_stack
 from forkpoint.engine import Engine
 from forkpoint.say import say
-from forkpoint.settings import Settings
 
 _NAME = "__main__"
 
@@ -86,8 +85,7 @@ def main(order_fd: int) -> None:
 def _engine(order: Order) -> Engine | None:
     """The engine of this process, or None, said on stderr, when there can be none."""
     try:
-        settings = Settings(**order.settings)
-        engine = Engine.adopt(settings, store=order.store, run=order.run, lease_fd=order.lease_fd)
+        engine = Engine.adopt(choices.from_plain(order.settings), store=order.store, run=order.run, lease_fd=order.lease_fd)
     except (errors.ForkpointError, OSError) as problem:
         say(f"the program runs unprotected: {problem}")
         return None
