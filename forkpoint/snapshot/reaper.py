@@ -106,7 +106,7 @@ class ChildHandle:
         else:
             if ended is None:
                 return
-            how = _in_words(ended)
+            how = _in_words(ended) if time.monotonic() < self._deadline else "killed at its deadline"
         self._receive()  # What it wrote between the look before and its end.
         if self._report is None:
             self._report = Report("?", message=f"the child ended without a report ({self._killed or how})")
@@ -145,8 +145,6 @@ def collect() -> None:
 def _in_words(ended: os.waitid_result) -> str:
     """The keeper passes on how its worker ended: 128 + n for signal n (native/keeper.c)."""
     signum = ended.si_status if ended.si_code != os.CLD_EXITED else ended.si_status - 128
-    if signum == signal.SIGALRM:
-        return "ended at its deadline by its own timer"
     if signum > 0:
         try:
             return f"ended by {signal.Signals(signum).name}"
