@@ -3,10 +3,12 @@
 import sys
 from pathlib import Path
 
-import settings
-from core import model
-from core.data import batches
-from points import point
+sys.path.insert(1, str(Path(__file__).resolve().parent.parent))
+
+import settings  # noqa: E402
+from core import model  # noqa: E402
+from core.data import batches  # noqa: E402
+from points import point  # noqa: E402
 
 sys.path.append(str(Path(__file__).parent / "extra"))
 net = model.Model(settings.WIDTH)
