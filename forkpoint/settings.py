@@ -7,7 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -97,6 +97,18 @@ def _choose(
         elif name == "store":
             chosen[name] = find_store(here, environ=environ)
     return chosen
+
+
+def as_plain(settings: Settings) -> dict[str, Any]:
+    """`settings` as JSON can say them, for a process that is about to be exec'd."""
+    return {**asdict(settings), "store": str(settings.store)}
+
+
+def from_plain(values: Mapping[str, Any]) -> Settings:
+    """What `as_plain` gave, after JSON; unknown names (of another version) are passed over."""
+    known = {field.name for field in fields(Settings)}
+    kept = {name: value for name, value in values.items() if name in known}
+    return Settings(**{**kept, "store": Path(values["store"]), "ignore_threads": tuple(kept.get("ignore_threads", ()))})
 
 
 def find_store(directory: str | os.PathLike[str], *, environ: Mapping[str, str] | None = None) -> Path:

@@ -12,6 +12,7 @@ import click
 
 from forkpoint.cli.outcome import Outcome
 from forkpoint.errors import ForkpointError, IntegrityError, KeyMissing, Locked, UnknownReference
+from forkpoint.say import say
 
 VERBS: Final[dict[str, str]] = {
     "run": "Run an unmodified program, checkpointing it.",
@@ -44,7 +45,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        command = importlib.import_module(f"forkpoint.cli.commands.{cmd_name}").command
+        command = getattr(importlib.import_module(f"forkpoint.cli.commands.{cmd_name}"), cmd_name)
         assert isinstance(command, click.Command)
         return command
 
@@ -106,12 +107,6 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         say(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         return BEFORE_START if is_run else FAILED
-
-
-def say(text: str) -> None:
-    """One message on stderr, each of its lines marked as ours."""
-    for line in text.splitlines() or [""]:
-        click.echo(f"forkpoint: {line}".rstrip(), err=True)
 
 
 def say_error(error: ForkpointError) -> None:

@@ -13,7 +13,7 @@ from forkpoint.cli.outcome import Outcome
 @click.command("doctor")
 @options.store_option
 @options.json_option
-def command(store: Path | None, as_json: bool) -> Outcome:
+def doctor(store: Path | None, as_json: bool) -> Outcome:
     """Tell what this machine offers: kernel features, SQLite, the store's filesystem, memory, and installed libraries
     that are known to be unsafe to fork. Exit 1 if something that forkpoint cannot do without is missing.
     """

@@ -11,11 +11,11 @@ from forkpoint.cli.outcome import Outcome
 
 
 @click.group("key")
-def command() -> None:
+def key() -> None:
     """The store's key: whoever has it may restore, whoever has not is refused (exit 12)."""
 
 
-@command.command("export")
+@key.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @options.store_option
 def export_key(file: Path, store: Path | None) -> Outcome:
@@ -28,7 +28,7 @@ def export_key(file: Path, store: Path | None) -> Outcome:
     return Outcome("key", {"key": home.key_id, "did": "exported", "file": str(file)})
 
 
-@command.command("import")
+@key.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def import_key(file: Path) -> Outcome:
     """Take a key that `forkpoint key export` wrote into this user's keys."""

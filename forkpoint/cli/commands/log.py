@@ -14,7 +14,7 @@ from forkpoint.cli.outcome import Outcome
 @click.argument("run", required=False)
 @options.store_option
 @options.json_option
-def command(run: str | None, store: Path | None, as_json: bool) -> Outcome:
+def log(run: str | None, store: Path | None, as_json: bool) -> Outcome:
     """List runs and their restore points, newest first.
 
     RUN is the beginning of a run's id, `latest`, or a restore point of it. Nothing is unpickled.

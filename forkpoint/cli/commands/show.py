@@ -17,7 +17,7 @@ from forkpoint.model import Manifest
 @click.argument("ref", default="latest")
 @options.store_option
 @options.json_option
-def command(ref: str, store: Path | None, as_json: bool) -> Outcome:
+def show(ref: str, store: Path | None, as_json: bool) -> Outcome:
     """Show one restore point: where in the program, why it was taken, its variables with type, shape and size,
     what was not captured, and what stands in the way of commits.
 
