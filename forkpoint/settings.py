@@ -6,7 +6,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -58,28 +58,45 @@ def load(
     `arguments` maps option names (`every`, `max_overhead`, ...) to text or ready values; None and () stand for
     "not given". Raises UsageError naming the source of a value that makes no sense. Reads files, writes nothing.
     """
-    environ = os.environ if environ is None else environ
-    here = Path(os.path.abspath(directory if directory is not None else os.getcwd()))
     arguments = arguments or {}
     for name in arguments:
         if name not in _PARSERS:
             raise UsageError(f"there is no setting named {name!r}", hint=_nearest(name))
+    return Settings(**_choose(_PARSERS, arguments, environ, directory))
+
+
+def load_store(argument: str | os.PathLike[str] | None = None) -> Path:
+    """The store of a verb that needs no other setting, so that nonsense in those cannot stop `log`."""
+    store = _choose(("store",), {"store": argument}, None, None)["store"]
+    assert isinstance(store, Path)
+    return store
+
+
+def _choose(
+    names: Iterable[str],
+    arguments: Mapping[str, Any],
+    environ: Mapping[str, str] | None,
+    directory: str | os.PathLike[str] | None,
+) -> dict[str, Any]:
+    """The values that were chosen anywhere, by name, parsed; always with a store if one is asked for."""
+    environ = os.environ if environ is None else environ
+    here = Path(os.path.abspath(directory if directory is not None else os.getcwd()))
     project, table = _project_table(here, environ)
     chosen: dict[str, Any] = {}
-    for name, parse in _PARSERS.items():
+    for name in names:
+        parse = _PARSERS[name]
         variable = f"FORKPOINT_{name.upper()}"
-        option = "--" + name.replace("_", "-")
         given = arguments.get(name)
         # A flag that click left at False was not given: nobody can say --no-dry-run.
         if given is not None and given != () and not (given is False and name in _FLAGS):
-            chosen[name] = _parsed(parse, given, option, here)
+            chosen[name] = _parsed(parse, given, "--" + name.replace("_", "-"), here)
         elif environ.get(variable, "") != "":
             chosen[name] = _parsed(parse, environ[variable], variable, here)
         elif name in table:
             chosen[name] = _parsed(parse, table[name], f"{project}: [tool.forkpoint] {name}", project.parent)
-    if "store" not in chosen:
-        chosen["store"] = find_store(here, environ=environ)
-    return Settings(**chosen)
+        elif name == "store":
+            chosen[name] = find_store(here, environ=environ)
+    return chosen
 
 
 def as_plain(settings: Settings) -> dict[str, Any]:
