@@ -22,6 +22,7 @@ from typing import Any, Literal, NoReturn
 from forkpoint import api, errors, settings as choices
 from forkpoint.capture import stack as capture_stack
 from forkpoint.engine import Engine
+from forkpoint.journal.runs import RunInfo
 from forkpoint.say import say
 
 _NAME = "__main__"
@@ -32,13 +33,13 @@ class Order:
     """What this process is to do. `kind` says how `target` is read; with `plan` it goes on from a restore point.
 
     `lease_fd` is the run's lease, held since before exec; `plan_fd` holds the serialized `RestorePlan`.
+    `run` and `settings` are a `RunInfo` and a `Settings` as plain values.
     """
 
     kind: Literal["script", "module", "command", "restore"]
     target: str
     arguments: list[str]
-    run: str
-    store: str
+    run: dict[str, Any]
     lease_fd: int
     settings: dict[str, Any] = field(default_factory=dict)
     plan_fd: int = -1
@@ -85,7 +86,7 @@ def main(order_fd: int) -> None:
 def _engine(order: Order) -> Engine | None:
     """The engine of this process, or None, said on stderr, when there can be none."""
     try:
-        engine = Engine.adopt(choices.from_plain(order.settings), store=order.store, run=order.run, lease_fd=order.lease_fd)
+        engine = Engine.adopt(choices.from_plain(order.settings), RunInfo.from_fields(order.run), order.lease_fd)
     except (errors.ForkpointError, OSError) as problem:
         say(f"the program runs unprotected: {problem}")
         return None

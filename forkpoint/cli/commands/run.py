@@ -98,8 +98,7 @@ def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[
         kind=kind,
         target=target,
         arguments=arguments,
-        run=info.id,
-        store=store.path,
+        run=info.fields(),
         lease_fd=held.pass_on(),
         settings=choices.as_plain(settings),
     )
