@@ -31,3 +31,6 @@ the machine unprotected; should half prove too little, the child is the one the 
 
 MEMORY_RESERVE_BYTES: Final = 64 << 20
 """Left over beside the copies, for the committer and for others."""
+
+HANG_SECONDS: Final = 20.0
+"""A child whose every thread has waited for a lock for so long, without any CPU time used, will wait for ever."""
