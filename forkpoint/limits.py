@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False  # `typing` itself would cost the committer a tenth of its time
+if TYPE_CHECKING:
+    from typing import Final
 
 CHILD_DEADLINE_SECONDS: Final = 600.0
 """A child that has not reported by then hangs on a lock it inherited; it is killed and the point is missing."""
@@ -62,13 +64,23 @@ the machine unprotected; should half prove too little, the child is the one the 
 MEMORY_RESERVE_BYTES: Final = 64 << 20
 """Left over beside the copies, for the committer and for others."""
 
-"""`--every auto` commits no more often: below a second, points cost more than the work they save."""
-
-AUTO_SECONDS_MAX: Final = 300.0
-"""`--every auto` commits at least this often, whatever the budget: five minutes is what a person forgives losing."""
-
 MAX_OVERHEAD_PERCENT: Final = 1.0
 """The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""
 
 GRACE_SECONDS: Final = 25.0
 """For the last checkpoint after SIGTERM: Kubernetes and SLURM kill after 30 by default."""
+
+RECORD_BYTES_MAX: Final = 64 << 20
+"""Longest chunk, stored or decoded: what a damaged or hostile length may make us allocate at most."""
+
+MANIFEST_BYTES_MAX: Final = 1 << 30
+"""Longest manifest or index, decoded: room for a terabyte of chunks, and no more."""
+
+WAL_FOLD_BYTES: Final = 4 << 20
+"""The journal's WAL is folded once it is longer: seldom enough to be free, often enough to stay small."""
+
+WRITER_LOCK_SECONDS: Final = 60.0
+"""How long a writer waits for the others; each holds the lock for milliseconds, forgetting for seconds at most."""
+
+RESERVE_BYTES: Final = 256 << 10
+"""Kept in the store to be given back on a full disk, so that forgetting can still write its rows."""
