@@ -16,6 +16,50 @@
 #  error "forkpoint does not support the free-threaded build yet"
 #endif
 
+/* The interpreter's two depth counters: 3.11 counts C and Python calls together, later versions apart. */
+typedef struct {
+    int python;
+    int c;
+} forkpoint_recursion;
+
+static inline forkpoint_recursion forkpoint_recursion_lift(PyThreadState *tstate, int levels)
+{
+    forkpoint_recursion saved;
+#if PY_VERSION_HEX < 0x030c0000
+    saved.python = tstate->recursion_remaining;
+    saved.c = 0;
+    tstate->recursion_remaining = levels;
+#else
+    saved.python = tstate->py_recursion_remaining;
+    saved.c = tstate->c_recursion_remaining;
+    tstate->py_recursion_remaining = levels;
+    tstate->c_recursion_remaining = levels;
+#endif
+    return saved;
+}
+
+static inline void forkpoint_recursion_restore(PyThreadState *tstate, forkpoint_recursion saved)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    tstate->recursion_remaining = saved.python;
+#else
+    tstate->py_recursion_remaining = saved.python;
+    tstate->c_recursion_remaining = saved.c;
+#endif
+}
+
+/* A new reference to what a weak reference points at, NULL (no error) when it is dead. */
+static inline PyObject *forkpoint_weakref_target(PyObject *ref)
+{
+#if PY_VERSION_HEX < 0x030d0000
+    PyObject *target = PyWeakref_GET_OBJECT(ref);
+    return target == Py_None ? NULL : Py_NewRef(target);
+#else
+    PyObject *target = NULL;
+    return PyWeakref_GetRef(ref, &target) > 0 ? target : NULL;
+#endif
+}
+
 /* ---- Interpreter state that differs per version, as the child of a fork needs it (forkside.c) ---- */
 #include <internal/pycore_interp.h>
 #include <internal/pycore_runtime.h>

@@ -4,7 +4,10 @@
 
 #include "compat.h"
 
-#define FORKPOINT_PARTS(X) X(frames) X(resume) X(ticks) X(forkside) X(keeper) X(graph) X(hashsecret) X(audit) X(written)
+#define FORKPOINT_PARTS(X)                                                        \
+    X(frames) X(resume) X(ticks)                                                 \
+    X(graph) X(layout) X(deepstack) X(chunking)                                  \
+    X(forkside) X(keeper) X(hashsecret) X(audit) X(written)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \

@@ -1,1 +1,31 @@
-"""One file per library whose state lies outside the object graph."""
+"""One file per piece of ambient state or per library; LIBRARIES says which library each file is about.
+
+A file is imported only when its library is in `sys.modules`, and may then import that library freely. It defines
+`ADAPTER`, an object with the methods of `model.Adapter`. Functions that its reducers name are public, module-level
+and never renamed: their names are stored in restore points.
+
+Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first, then
+what may create objects or draw random numbers, random states after that, signals and timers last.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LIBRARIES: Final[dict[str, str]] = {
+    "working_directory": "os",
+    "environment": "os",
+    "file_mode": "os",
+    "interpreter": "sys",
+    "garbage": "gc",
+    "locale_settings": "locale",
+    "warning_filters": "warnings",
+    "log_handlers": "logging",
+    "decimal_context": "decimal",
+    "numpy_arrays": "numpy",
+    "numpy_settings": "numpy",
+    "numpy_random": "numpy.random",
+    "python_random": "random",
+    "signals": "signal",
+}
+"""File (and adapter name) -> the module that must be loaded for it to matter."""
