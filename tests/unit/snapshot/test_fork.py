@@ -461,6 +461,28 @@ def test_locks_of_logging_and_imports_held_by_other_threads_do_not_hang_the_chil
             thread.join()
 
 
+def test_the_child_may_start_threads_with_stacks_of_any_size() -> None:
+    def deep(depth: int) -> int:
+        return depth and 1 + deep(depth - 1)
+
+    def count() -> int:
+        found: list[int] = []
+        threading.stack_size(64 << 20)
+        thread = threading.Thread(target=lambda: found.append(deep(500)))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    release = threading.Event()
+    other = threading.Thread(target=release.wait)
+    other.start()
+    try:
+        assert ask(count) == "500"
+    finally:
+        release.set()
+        other.join()
+
+
 def test_20_rapid_forks_under_matmul_threads_all_answer_and_the_threads_go_on() -> None:
     program = """
 import threading, time
