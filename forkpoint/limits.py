@@ -24,3 +24,6 @@ REPORT_MESSAGE_BYTES: Final = 400
 
 ARMED_MILLISECONDS: Final = 20
 """On 3.11 an armed trace function slows all code; it is disarmed after this long and the stack walked again."""
+
+CODE_MAPS_KEPT: Final = 4096
+"""Bytecode maps kept for the next capture; a program that makes code objects in a loop must not grow by them."""

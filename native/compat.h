@@ -59,5 +59,13 @@ static inline PyObject *forkpoint_weakref_target(PyObject *ref)
     return PyWeakref_GetRef(ref, &target) > 0 ? target : NULL;
 #endif
 }
+/* The frame layout of the running version; included by frames.c, resume.c and ticks.c only. */
+#if PY_VERSION_HEX < 0x030c0000
+#  define FORKPOINT_FRAMES_HEADER "frames_311.h"
+#elif PY_VERSION_HEX < 0x030d0000
+#  define FORKPOINT_FRAMES_HEADER "frames_312.h"
+#else
+#  define FORKPOINT_FRAMES_HEADER "frames_313.h"
+#endif
 
 #endif
