@@ -199,8 +199,7 @@ def create(path: str) -> Home:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     try:
         facts = os.fstat(root)
-        if "FORMAT" not in os.listdir(root):
-            _make(root, path)
+        new = "FORMAT" not in os.listdir(root) and _make(root, path)
     except OSError as error:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     finally:
@@ -211,6 +210,10 @@ def create(path: str) -> Home:
     if not home.writable():
         raise errors.StartFailed(f"the store {path} is read-only", hint=_elsewhere())
     filesystem.check_local(path)
+    if new:
+        from forkpoint.journal import anchor
+
+        anchor.begin(home)
     return home
 
 
@@ -221,8 +224,8 @@ def _elsewhere() -> str:
     )
 
 
-def _make(root: int, path: str) -> None:
-    """Lay out an empty store; FORMAT last."""
+def _make(root: int, path: str) -> bool:
+    """Lay out an empty store; FORMAT last. False when another process did."""
     filesystem.check_local(path)
     strange = [name for name in os.listdir(root) if name not in _OURS and not name.startswith((".FORMAT.", "CACHEDIR"))]
     if strange:
@@ -231,7 +234,7 @@ def _make(root: int, path: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if "FORMAT" in os.listdir(root):
-            return
+            return False
         for name in ("packs", "tmp", "leases"):
             durable.make_directory(root, name)
         durable.replace_file(root, ".gitignore", b"*\n")
@@ -244,6 +247,7 @@ def _make(root: int, path: str) -> None:
             os.fsync(parent)
         finally:
             os.close(parent)
+        return True
     finally:
         os.close(lock)
 

@@ -114,7 +114,7 @@ def _sound_rows(db: connection.Connection, home: Home) -> list[Any]:
                 hint="`forkpoint verify` says what is wrong",
             )
     noted = anchor.read(home)
-    if noted is not None and (not rows or rows[-1]["number"] < noted.number):
+    if noted is not None and (rows[-1]["number"] if rows else 0) < noted.number:
         raise errors.IntegrityError(
             "the journal has lost its newest rows; nothing was forgotten", hint="`forkpoint verify` says which"
         )

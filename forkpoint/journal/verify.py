@@ -66,11 +66,10 @@ def verify(home: Home, reference: str | None = None) -> Verified:
 
 def _rollback(home: Home, reader: Reader) -> list[Damage]:
     noted = read_anchor(home)
-    if noted is None or noted.point in {point.id for point in reader.points()}:
-        there = reader.tags.get(noted.number) if noted else None
-        if noted is None or there is None or seal.same(there[1], noted.tag):
-            return []
-    if any(noted.point in damage.points for damage in reader.damages):
+    if noted is None or noted.number == 0 or any(noted.point in damage.points for damage in reader.damages):
+        return []
+    there = reader.tags.get(noted.number)
+    if noted.point in {point.id for point in reader.points()} and (there is None or seal.same(there[1], noted.tag)):
         return []
     return [Damage("the journal is no older than its anchor", str(rolled_back(noted)), None, (noted.point,))]
 
