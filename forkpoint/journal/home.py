@@ -7,7 +7,7 @@
       tmp/           packs being written: `<run>.<pack id>`
       leases/        `<run>.lock`, `.end`, `.known` (see lease.py, known.py), `reader-*.lock`
       writer.lock    flock held around every write of the journal
-      reserve.0      given back on a full disk
+      reserve.0-2    given back on a full disk: blocks, and as many inodes as SQLite needs
       .gitignore  CACHEDIR.TAG
 
 FORMAT is written last when a store is made, under writer.lock: a directory without it is a store whose making was
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 VERSION = 1
 DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
-_OURS = frozenset({"FORMAT", "journal.db", "packs", "tmp", "leases", "writer.lock", "reserve.0", ".gitignore"})
+_RESERVES = ("reserve.0", "reserve.1", "reserve.2")
+_OURS = frozenset({"FORMAT", "journal.db", "packs", "tmp", "leases", "writer.lock", ".gitignore", *_RESERVES})
 _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store: backup programs may skip it\n"
 
 
@@ -90,7 +91,7 @@ class Home:
         import time
 
         with self.held() as root:
-            fd = durable.open_beneath(root, ("writer.lock",), os.O_RDWR | os.O_CREAT)
+            fd = durable.open_beneath(root, ("writer.lock",), os.O_RDONLY | os.O_CREAT)
         try:
             deadline = time.monotonic() + wait_seconds
             while True:
@@ -253,15 +254,23 @@ def _make(root: int, path: str) -> bool:
 
 
 def fill_reserve(root: int) -> None:
-    """Set the reserve aside, if it is not there. Raises OSError on a full disk."""
-    try:
-        fd = durable.create_file(root, "reserve.0")
-    except FileExistsError:
-        return
-    try:
-        os.posix_fallocate(fd, 0, limits.RESERVE_BYTES)
-    except OSError:
-        os.unlink("reserve.0", dir_fd=root)
-        raise
-    finally:
-        os.close(fd)
+    """Set the reserve aside, as far as it is not there. Raises OSError on a full disk."""
+    for name in _RESERVES:
+        try:
+            fd = durable.create_file(root, name)
+        except FileExistsError:
+            continue
+        try:
+            os.posix_fallocate(fd, 0, limits.RESERVE_BYTES // len(_RESERVES))
+        except OSError:
+            os.unlink(name, dir_fd=root)
+            raise
+        finally:
+            os.close(fd)
+
+
+def free_reserve(root: int) -> None:
+    """Give the reserve back, so that something can be written on a full disk."""
+    for name in _RESERVES:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=root)

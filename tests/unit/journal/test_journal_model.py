@@ -128,7 +128,9 @@ def _steps(s: Protocol, rules: Rules) -> Iterator[Protocol]:
             yield s._replace(child="done", new_point=True, condemned=False)
     pinned = "pin-base" in rules and s.child == "knows"
     if s.forget == "start" and not pinned:
-        yield s._replace(forget="condemned", old_point=False, condemned=not s.new_point, reader_before=s.reader == "planned")
+        yield s._replace(
+            forget="condemned", old_point=False, condemned=not s.new_point, reader_before=s.reader == "planned"
+        )
     if s.forget == "condemned" and not ("wait-for-readers" in rules and s.reader_before and s.reader == "planned"):
         if not s.condemned and "recheck-condemned" in rules:
             yield s._replace(forget="done")
@@ -183,5 +185,3 @@ def test_each_rule_of_the_protocol_is_needed(rule: str) -> None:
 def test_liveness_is_checked_even_should_a_base_go_unpinned() -> None:
     assert "commit failed" in _explore(ALL - {"pin-base"})
     assert "deleted pack" in _explore(ALL - {"pin-base", "check-liveness"})
-
-
