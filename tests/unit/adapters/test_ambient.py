@@ -31,7 +31,11 @@ def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Tests restore ambient state into this process; what pytest itself set up must survive them, unsaved.
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, getattr(sys, f"__{name}__"))
-    handlers, logging.root.handlers[:] = list(logging.root.handlers), []
+    named = list(logging.Logger.manager.loggerDict.values())
+    loggers = [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
+    handlers = [list(logger.handlers) for logger in loggers]
+    for logger in loggers:
+        logger.handlers.clear()
     show, warnings.showwarning = warnings.showwarning, warning_filters._shown
     before = ambient.capture(ambient.before_fork())
     warnings.simplefilter("always", ForkpointWarning)
@@ -40,7 +44,8 @@ def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ambient.restore(before)
     environment._started_with = None
     warnings.showwarning = show
-    logging.root.handlers[:] = handlers
+    for logger, given in zip(loggers, handlers, strict=True):
+        logger.handlers[:] = given
 
 
 def commit() -> bytes:
