@@ -64,11 +64,6 @@ the machine unprotected; should half prove too little, the child is the one the 
 MEMORY_RESERVE_BYTES: Final = 64 << 20
 """Left over beside the copies, for the committer and for others."""
 
-"""`--every auto` commits no more often: below a second, points cost more than the work they save."""
-
-AUTO_SECONDS_MAX: Final = 300.0
-"""`--every auto` commits at least this often, whatever the budget: five minutes is what a person forgives losing."""
-
 MAX_OVERHEAD_PERCENT: Final = 1.0
 """The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""
 
@@ -89,3 +84,7 @@ WRITER_LOCK_SECONDS: Final = 60.0
 
 RESERVE_BYTES: Final = 256 << 10
 """Kept in the store to be given back on a full disk, so that forgetting can still write its rows."""
+
+HANG_SECONDS: Final = 20.0
+"""A child whose every thread has waited for a lock for so long, without any CPU time used, will wait for ever."""
+

@@ -9,32 +9,48 @@ import linecache
 import os
 import sys
 import types
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from forkpoint.encode.unpickler import ModuleFacts, Preamble
+    from forkpoint.encode.preamble import ModuleFacts, Preamble
 
 
 def prepare(preamble: Preamble, cwd: str | None) -> None:
     """Import again what was imported, in that order; put empty modules in the place of the program's own.
 
     The program's own modules are never imported: their content comes from the restore point, not from source files,
-    which need not exist here. A library that does not import now is met (and named) when an object needs it.
+    which need not exist here. A library that does not import now is met, and named, when an object needs it.
+    Raises OSError when the working directory is not there.
     """
     os.chdir(cwd or preamble.cwd)
     sys.path[:] = preamble.path
+    modules: dict[str, types.ModuleType] = {}
     for facts in preamble.modules:
-        sys.modules[facts.name] = _empty(facts)
+        modules[facts.name] = sys.modules[facts.name] = _empty(facts)
+    for alias, name in preamble.aliases.items():
+        sys.modules[alias] = modules[name]
     for name in preamble.imports:
         if name not in sys.modules:
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
     for filename, source in preamble.sources.items():
-        lines = source.splitlines(keepends=True)
-        linecache.cache[filename] = (len(source), None, lines, filename)
+        # Without a modification time linecache never asks the file system: the text is the one that ran.
+        linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
 
 
 def _empty(facts: ModuleFacts) -> types.ModuleType:
     """A module that only knows where it came from."""
     module = types.ModuleType(facts.name)
+    known: dict[str, Any] = {"__package__": facts.package, "__builtins__": sys.modules["builtins"]}
+    if facts.file is not None:
+        known |= {"__file__": facts.file, "__loader__": importlib.machinery.SourceFileLoader(facts.name, facts.file)}
+    if facts.path is not None:
+        known["__path__"] = list(facts.path)
+    if facts.spec_name is not None:
+        spec = importlib.machinery.ModuleSpec(
+            facts.spec_name, known.get("__loader__"), origin=facts.spec_origin, is_package=facts.path is not None
+        )
+        spec.has_location = facts.spec_origin is not None
+        known["__spec__"] = spec
+    module.__dict__.update(known)
     return module

@@ -10,9 +10,9 @@ from forkpoint import _native
 from forkpoint.errors import CommitFailed
 from forkpoint.snapshot import child, reaper
 from forkpoint.snapshot.child import Body, ChildSide
+from forkpoint.snapshot.page import SharedPage
 from forkpoint.snapshot.pipe import ReportPipe
 from forkpoint.snapshot.reaper import ChildHandle
-from forkpoint.snapshot.times import SharedPage
 
 __all__ = ["ChildHandle", "ChildSide", "fork"]
 

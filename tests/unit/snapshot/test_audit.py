@@ -128,7 +128,7 @@ def test_an_interrupt_during_the_callback_reaches_the_program(tmp_path: Path) ->
     _native.audit_start(interrupted)
     try:
         with pytest.raises(KeyboardInterrupt):
-            open(tmp_path / "file", "w")
+            os.open(tmp_path / "file", os.O_WRONLY | os.O_CREAT)
     finally:
         _native.audit_stop()
 

@@ -21,7 +21,8 @@ import pytest
 from forkpoint import _native
 from forkpoint.errors import CommitFailed, Refused
 from forkpoint.report import Report
-from forkpoint.snapshot import forker, reaper
+from forkpoint.snapshot import forker, hang, reaper
+from forkpoint.snapshot.child import Body
 
 DEADLINE = 20.0
 
@@ -95,7 +96,7 @@ def _command(children: Path) -> str:
 
 
 @pytest.mark.parametrize("body", [lambda side: Report("K"), lambda side: os.execv("/bin/true", ["true"])])
-def test_the_end_of_a_child_sends_no_sigchld(body: forker.Body) -> None:
+def test_the_end_of_a_child_sends_no_sigchld(body: Body) -> None:
     seen: list[int] = []
     before = signal.signal(signal.SIGCHLD, lambda signum, frame: seen.append(signum))
     try:
@@ -201,9 +202,10 @@ def test_descriptors_0_to_2_cannot_be_kept() -> None:
 def run(program: str, *, options: tuple[str, ...] = (), **arguments: Any) -> str:
     """The output of a whole program, which must end well."""
     arguments.setdefault("timeout", 30)
-    done = subprocess.run([sys.executable, *options, "-c", program], capture_output=True, text=True, **arguments)
+    command = [sys.executable, *options, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, **arguments)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 # ---------------------------------------------------------------- what the child is
@@ -234,9 +236,7 @@ def test_what_the_interpreter_says_of_itself_reads_as_in_the_program() -> None:
     traced = sys.gettrace()
     sys.settrace(tracer)
     try:
-        answers = ask(
-            lambda: (signal.getsignal(signal.SIGUSR1) is handler, sys.gettrace() is tracer, gc.isenabled())
-        )
+        answers = ask(lambda: (signal.getsignal(signal.SIGUSR1) is handler, sys.gettrace() is tracer, gc.isenabled()))
     finally:
         sys.settrace(traced)
         signal.signal(signal.SIGUSR1, before)
@@ -494,6 +494,7 @@ def test_ctrl_c_and_other_signals_to_the_group_do_not_end_the_child_or_run_its_h
         [sys.executable, "-c", GROUP_PROGRAM, str(tmp_path / "out")],
         capture_output=True,
         text=True,
+        check=False,
         timeout=30,
         process_group=0,
     )
@@ -560,6 +561,38 @@ os.kill(os.getpid(), signal.SIGKILL)
         assert ready, "the child outlived its deadline"
         assert os.read(reader, 1) == b""
         os.close(reader)
+
+
+def test_a_child_that_waits_for_an_inherited_lock_is_killed_long_before_its_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hang, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(reaper, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(hang, "HANG_SECONDS", 0.2)
+    lock = threading.Lock()
+    with lock:
+        handle = forker.fork(lambda side: lock.acquire(), deadline_seconds=DEADLINE)
+        report = handle.wait(DEADLINE / 2)
+    assert report is not None
+    assert report.status == "?"
+    assert "hung on a lock" in report.message
+
+
+def test_a_child_that_sleeps_or_waits_for_others_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hang, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(reaper, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(hang, "HANG_SECONDS", 0.1)
+    reader, writer = os.pipe()
+    handle = forker.fork(
+        lambda side: Report("K", message=str(os.read(reader, 1))), keep_fds=(reader,), deadline_seconds=DEADLINE
+    )
+    assert handle.wait(0.5) is None
+    os.write(writer, b"x")
+    report = handle.wait()
+    assert report is not None
+    assert report.status == "K"
+    os.close(reader)
+    os.close(writer)
 
 
 def test_a_killed_child_is_unknown_and_never_durable(hanging: Callable[[], forker.ChildHandle]) -> None:
