@@ -9,6 +9,7 @@ import linecache
 import os
 import sys
 import types
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ def prepare(preamble: Preamble, cwd: str | None) -> None:
     """
     os.chdir(cwd or preamble.cwd)
     sys.path[:] = preamble.path
-    modules: dict[str, types.ModuleType] = {}
-    for facts in preamble.modules:
-        modules[facts.name] = sys.modules[facts.name] = _empty(facts)
-    for alias, name in preamble.aliases.items():
-        sys.modules[alias] = modules[name]
+    sys.modules.update(_empty_modules(preamble))
     for name in preamble.imports:
         if name not in sys.modules:
             with contextlib.suppress(Exception):
@@ -36,6 +33,31 @@ def prepare(preamble: Preamble, cwd: str | None) -> None:
     for filename, source in preamble.sources.items():
         # Without a modification time linecache never asks the file system: the text is the one that ran.
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+@contextlib.contextmanager
+def beside(preamble: Preamble) -> Iterator[None]:
+    """For the length of a `with`, `sys.modules` has the restore point's own modules, empty, instead of the program's.
+
+    Reading an old version must not touch the running program; other threads that import meanwhile see the old one.
+    """
+    old = _empty_modules(preamble)
+    current = {name: sys.modules.get(name) for name in old}
+    sys.modules.update(old)
+    try:
+        yield
+    finally:
+        for name, module in current.items():
+            if module is None:
+                del sys.modules[name]
+            else:
+                sys.modules[name] = module
+
+
+def _empty_modules(preamble: Preamble) -> dict[str, types.ModuleType]:
+    """The program's own modules, under all their names."""
+    modules = {facts.name: _empty(facts) for facts in preamble.modules}
+    return modules | {alias: modules[name] for alias, name in preamble.aliases.items()}
 
 
 def _empty(facts: ModuleFacts) -> types.ModuleType:
