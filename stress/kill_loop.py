@@ -3,7 +3,7 @@
 
     python stress/kill_loop.py [--kills 5] [--every 0.5] [--seed N] [--python PATH] [PROGRAM ...]
 
-Each program of stress/programs runs unmodified under `forkpoint run --every SECONDS`. At a random moment SIGKILL goes to
+Each program of programs/ runs unmodified under `forkpoint run --every SECONDS`. At a random moment SIGKILL goes to
 its whole process group; `forkpoint restore` goes on; and so on until it ends. Exit status 0: every chain of every
 program ended with the uninterrupted run's output and exit status, nothing was lost, nothing was refused.
 """
@@ -106,7 +106,9 @@ def uninterrupted(bench: Bench, oracle: Ran, every: float) -> Finding:
     if (ran.status, ran.out) == (oracle.status, oracle.out):
         return Finding(Verdict.PASS, "uninterrupted")
     verdict = Verdict.HARD_FAIL if ran.status != oracle.status else Verdict.SILENT_DIVERGENCE
-    return Finding(verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}")
+    return Finding(
+        verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}"
+    )
 
 
 def report(table: list[tuple[str, collections.Counter[str], str]], options: argparse.Namespace) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from harness import HERE, Bench, Program, Verdict, chain, kills
 from timer import random_kills
 
-SOURCE = '''
+SOURCE = """
 import sys, time
 from points import point
 for i in range(5):
@@ -17,7 +17,7 @@ for i in range(5):
     point()
     time.sleep(float(sys.argv[1]))
 sys.exit(2)
-'''
+"""
 
 
 @pytest.fixture
