@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "crash"))
 
-from harness import Bench, Program, tail  # noqa: E402
+from harness import Bench, Program, tail
 
 TIMES = 7
 
