@@ -11,7 +11,7 @@ import click
 
 from forkpoint import errors, limits, settings as choices
 from forkpoint.cli.commands.run import become
-from forkpoint.launch import Order
+from forkpoint.order import Order
 from forkpoint.model import Manifest
 from forkpoint.restore import hashsecret
 from forkpoint.say import say

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from forkpoint import errors, settings as choices
-from forkpoint.launch import Order, command_line
+from forkpoint.order import Order, command_line
 from forkpoint.say import say
 
 
