@@ -40,9 +40,11 @@ class Verbs(click.Group):
     """A group that knows its verbs by the table and imports `cli/commands/<verb>.py` when one is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of the table: the main job first."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one verb: the function of that name in the module of that name."""
         if cmd_name not in VERBS:
             return None
         command = getattr(importlib.import_module(f"forkpoint.cli.commands.{cmd_name}"), cmd_name)
@@ -52,6 +54,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and say which verb an unknown one may have meant."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             import difflib
 
@@ -60,6 +63,7 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 

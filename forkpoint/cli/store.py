@@ -20,7 +20,7 @@ def home(store: Path | None) -> Home:
     """The store a verb is about. Raises `NoStore` saying how one comes to be."""
     path = settings.load_store(store)
     if not path.is_dir():
-        raise NoStore(f"there is no store at {path}", hint="`forkpoint run SCRIPT` makes one; --store DIR names another")
+        raise NoStore(f"there is no store at {path}", hint="`forkpoint run` makes one; --store names another")
     return open_home(str(path))
 
 
