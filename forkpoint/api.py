@@ -7,11 +7,12 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from forkpoint import errors, registry
+from forkpoint import errors, faultpoints, registry
 from forkpoint.point import Checkpoint
 
 if TYPE_CHECKING:
     from forkpoint.engine import Engine
+    from forkpoint.journal.home import Home
     from forkpoint.model import Reducer
 
 _engine: Engine | None = None
@@ -60,7 +61,7 @@ def checkpoint(label: str | None = None, *, wait: bool = False) -> Checkpoint:
         warnings.warn(f"no restore point: {problem}", errors.NotDurableWarning, stacklevel=2)
         return Checkpoint(None, reason=str(problem))
     if wait and point.wait():
-        engine.acknowledged()
+        faultpoints.reach("program.durable")
     return point
 
 
@@ -102,17 +103,36 @@ def exclude(*what: object) -> None:
 
 
 def log(run: str | None = None, *, store: str | None = None) -> list[dict[str, Any]]:
-    """The runs and restore points of a store, newest first, as `forkpoint log --json` gives them.
+    """The runs of a store with their restore points, newest first, as `forkpoint log --json` gives them.
 
-    Asks another process: this one never opens the journal (closing a file of it would drop locks of a commit).
+    `run` is the beginning of a run's id. Another process is asked: this one never opens the journal, since closing
+    a file of it would drop the locks of a commit under way.
     """
-    answer: list[dict[str, Any]] = _ask("log", *([run] if run else []), store=store)["runs"]
-    return answer
+    from forkpoint.journal import helper
+
+    runs: list[dict[str, Any]] = helper.ask(_store(store), "runs")
+    return [found for found in runs if run is None or found["id"].startswith(run)]
 
 
 def load(ref: str, name: str | None = None, *, store: str | None = None) -> Any:
-    """The variable `name` of restore point `ref` (None: a dict of all of `__main__`'s), as new objects.
+    """The global variable `name` of the program at restore point `ref`; without a name, all of them in a dict.
 
-    The program's own variables are not touched. Runs code from the restore point, after its authentication.
+    New objects each time: the program's own variables are not touched. Runs code from the restore point, once its
+    bytes are authenticated. Raises `UnknownReference`, `IntegrityError`, `KeyMissing`, or KeyError for no such name.
     """
-    raise errors.UsageError("not yet")
+    from forkpoint.journal import helper
+    from forkpoint.restore import variables
+
+    home = _store(store)
+    found = variables.read(home, helper.ask(home, "plan", reference=ref).encode("utf-8", "surrogatepass"))
+    return found if name is None else found[name]
+
+
+def _store(path: str | None) -> Home:
+    """The store that is asked: the one named, the active engine's, or the default."""
+    if path is None and _engine is not None:
+        return _engine.store
+    from forkpoint import settings as choices
+    from forkpoint.journal import home
+
+    return home.open_home(str(choices.load({"store": path}).store))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from forkpoint import _native, errors, limits
 from forkpoint.capture import stack
+from forkpoint.model import Refusal
 from forkpoint.say import say
 from forkpoint.snapshot import safepoint
 
@@ -72,7 +73,7 @@ class Autosave:
         try:
             self._consider()
         except errors.Refused as refused:
-            self._engine.refused(refused)
+            self._engine.note(Refusal(refused.reason, refused.location))
         except Exception as problem:
             # Ours, not the program's: it is told and the program goes on.
             self._engine.failed(f"no automatic commit: {type(problem).__name__}: {problem}")
@@ -107,7 +108,7 @@ class Autosave:
         try:
             self._engine.commit("timer", mode=mode, destination=destination)
         except errors.Refused as refused:
-            self._engine.refused(refused)
+            self._engine.note(Refusal(refused.reason, refused.location))
         except Exception as problem:
             self._engine.failed(f"no automatic commit: {type(problem).__name__}: {problem}")
 

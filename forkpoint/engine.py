@@ -23,7 +23,8 @@ from forkpoint.autosave import Autosave
 from forkpoint.capture import ambient, roots, stack, threads
 from forkpoint.point import Checkpoint
 from forkpoint.encode import pickler, unpickler
-from forkpoint.journal import committer, helper, home, known, lease, pack, runs
+from forkpoint.journal import committer, home, known, lease, pack, packfile, plan as planning
+from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
@@ -52,6 +53,7 @@ class Moment:
     before: Mapping[str, Any]
     stdout_bytes: int
     created_at: str
+    started_ns: int
 
 
 def now() -> str:
@@ -62,10 +64,11 @@ def now() -> str:
 class Engine:
     """The one engine of a process: takes commits of the run whose lease it holds."""
 
-    def __init__(self, settings: choices.Settings, store: home.Home, held: lease.Lease) -> None:
+    def __init__(self, settings: choices.Settings, store: home.Home, info: RunInfo, held: lease.Lease) -> None:
         self.settings = settings
         self.store = store
-        self.run = held.name
+        self.info = info
+        self.run = info.id
         self.pid = os.getpid()
         self.restored = False
         self.parent: str | None = None
@@ -81,18 +84,19 @@ class Engine:
         self._reports: dict[str, Report] = {}
         self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
+        committer.prepare()
         self._told: set[str] = set()
 
     @classmethod
-    def adopt(cls, settings: choices.Settings, *, store: str, run: str, lease_fd: int) -> Engine:
+    def adopt(cls, settings: choices.Settings, info: RunInfo, lease_fd: int) -> Engine:
         """The engine of a process that `forkpoint run` or `restore` exec'd: the run exists, its lease is held."""
-        return cls(settings, home.open_home(store), lease.adopt(run, lease_fd))
+        return cls(settings, home.open_home(str(settings.store)), info, lease.adopt(info.id, lease_fd))
 
     @classmethod
     def begin_run(cls, settings: choices.Settings) -> Engine:
-        """The engine of a plain `python` process: creates store and run by way of a helper process (~0.2 s, once)."""
+        """The engine of a plain `python` process; its run is entered in the journal by its first commit."""
         store = home.create(str(settings.store))
-        info = runs.RunInfo(
+        info = RunInfo(
             id=home.new_id(),
             program=sys.argv[0] or "-",
             argv=tuple(sys.argv),
@@ -100,10 +104,7 @@ class Engine:
             created_at=now(),
             facts={"kind": "plain"},
         )
-        held = lease.acquire(store, info.id)
-        helper.begin_run(store, info)
-        engine = cls(settings, store, held)
-        stdout.install()
+        engine = cls(settings, store, info, lease.acquire(store, info.id))
         atexit.register(engine.end, quick=True)
         return engine
 
@@ -239,6 +240,7 @@ class Engine:
             before=ambient.before_fork(),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
+            started_ns=time.monotonic_ns(),
         )
 
     def poll(self, timeout: float | None = 0.0) -> None:
@@ -274,6 +276,7 @@ class Engine:
     def _write(self, side: forker.ChildSide, point: str, moment: Moment) -> None:
         """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
         faultpoints.reach("child.started")
+        began = time.monotonic_ns()
         found = roots.find()
         image = ProgramImage(
             modules=found.by_value,
@@ -282,7 +285,7 @@ class Engine:
             ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
             facts=ambient.facts(),
         )
-        packing = pack.PackWriter(self.store, known.load(self.store, self.run))
+        packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
         encoded = pickler.encode(image, named=roots.named(found), reducers=reducers, sink=packing)
         faultpoints.reach("child.encoded")
@@ -308,7 +311,17 @@ class Engine:
             provenance=self._provenance(moment),
         )
         written = packing.finish(manifest)
-        committer.exec_committer(self.store, written, point, report_fd=side.report_fd, lease_fd=self._lease.fd)
+        committer.exec_committer(
+            self.store,
+            self.info,
+            written,
+            manifest,
+            report_fd=side.report_fd,
+            lease_fd=self._lease.fd,
+            started_ns=moment.started_ns,
+            encode_ms=(time.monotonic_ns() - began) / 1e6,
+            keep_last=self.settings.keep_last,
+        )
 
     def _provenance(self, moment: Moment) -> dict[str, Any]:
         """What it takes to start this program again, and what it ran on."""
@@ -318,6 +331,7 @@ class Engine:
             "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
             "hash_secret": _native.hash_secret().hex(),
             "frames": len(moment.stack.frames),
+            "settings": choices.as_plain(self.settings),
         }
         return {"start": start, **ambient.provenance()}
 
@@ -327,9 +341,9 @@ class Engine:
         """Bring the program back from the restore point in `plan_fd` and let it run to its end."""
         with open(plan_fd, "rb") as stream:
             stream.seek(0)
-            plan = pack.RestorePlan.from_bytes(stream.read())
+            plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
-        source = pack.PackReader(self.store, plan)
+        source = packfile.PackReader(self.store, plan)
         preamble = unpickler.decode_preamble(manifest.pods, source)
         install.prepare(preamble, cwd)
         ambient.prepare(preamble.facts)
@@ -337,6 +351,8 @@ class Engine:
         self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
         registry.restore(image.ambient["forkpoint"])
         ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())
+        source.close()
+        known.reset(self.store, self.run, manifest.point, plan.packs_by_chunk())
         for function in registry.after_restore:
             function()
         assert image.stack is not None

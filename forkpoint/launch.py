@@ -1,6 +1,6 @@
 """The program's process: becomes what `python script.py` would be, with an engine underneath.
 
-`forkpoint run` and `forkpoint restore` exec this with a description of what to do in a memfd (JSON: see `Order`).
+`forkpoint run` and `forkpoint restore` exec this with an `Order` in a memfd.
 From then on this process *is* the program: same PID, arguments, `__main__`, tracebacks and exit status as under plain
 python. If forkpoint cannot protect the program, the program runs anyway and stderr says so.
 """
@@ -11,63 +11,21 @@ import atexit
 import importlib.machinery
 import importlib.util
 import io
-import json
 import os
 import runpy
 import sys
 import types
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from forkpoint import api, errors, settings as choices
 from forkpoint.capture import stack as capture_stack
 from forkpoint.engine import Engine
+from forkpoint.journal.runs import RunInfo
+from forkpoint.order import Order
 from forkpoint.say import say
 
 _NAME = "__main__"
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What this process is to do. `kind` says how `target` is read; with `plan` it goes on from a restore point.
-
-    `lease_fd` is the run's lease, held since before exec; `plan_fd` holds the serialized `RestorePlan`.
-    """
-
-    kind: Literal["script", "module", "command", "restore"]
-    target: str
-    arguments: list[str]
-    run: str
-    store: str
-    lease_fd: int
-    settings: dict[str, Any] = field(default_factory=dict)
-    plan_fd: int = -1
-    cwd: str | None = None
-    flags: list[str] | None = None
-
-    def to_fd(self) -> int:
-        """An inheritable descriptor from which the exec'd process reads this order."""
-        fd = os.memfd_create("forkpoint-order", 0)
-        with open(fd, "wb", closefd=False) as stream:
-            stream.write(json.dumps(asdict(self)).encode())
-        os.set_inheritable(fd, True)
-        return fd
-
-    @classmethod
-    def from_fd(cls, fd: int) -> Order:
-        """Read the order and close its descriptor."""
-        with open(fd, "rb") as stream:
-            stream.seek(0)
-            return cls(**json.loads(stream.read()))
-
-
-def command_line(order: Order) -> list[str]:
-    """The argument vector that starts `order` in this interpreter, with its -W, -X and other flags or `order`'s."""
-    import subprocess
-
-    flags = order.flags if order.flags is not None else subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
-    boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
-    return [sys.executable, *flags, boot, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
 
 
 def main(order_fd: int) -> None:
@@ -85,7 +43,7 @@ def main(order_fd: int) -> None:
 def _engine(order: Order) -> Engine | None:
     """The engine of this process, or None, said on stderr, when there can be none."""
     try:
-        engine = Engine.adopt(choices.from_plain(order.settings), store=order.store, run=order.run, lease_fd=order.lease_fd)
+        engine = Engine.adopt(choices.from_plain(order.settings), RunInfo.from_fields(order.run), order.lease_fd)
     except (errors.ForkpointError, OSError) as problem:
         say(f"the program runs unprotected: {problem}")
         return None
@@ -103,7 +61,7 @@ def run_program(code: types.CodeType, module: types.ModuleType, engine: Engine |
 capture_stack.set_base(run_program.__code__)
 
 
-def _finish(program: Any, engine: Engine | None) -> None:
+def _finish(program: Callable[[], None], engine: Engine | None) -> None:
     """Run `program` and leave as plain python would: same traceback, same exit status, forkpoint's end told."""
     if engine is not None:
         atexit.register(engine.end)

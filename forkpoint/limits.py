@@ -84,3 +84,7 @@ WRITER_LOCK_SECONDS: Final = 60.0
 
 RESERVE_BYTES: Final = 256 << 10
 """Kept in the store to be given back on a full disk, so that forgetting can still write its rows."""
+
+HANG_SECONDS: Final = 20.0
+"""A child whose every thread has waited for a lock for so long, without any CPU time used, will wait for ever."""
+

@@ -83,6 +83,15 @@ static inline void forkpoint_drop_pending_calls(PyInterpreterState *interp)
 #endif
 }
 
+/* Threads of the program go on reading as alive in the child, as they do before 3.13: the list that
+   _PyThread_AfterFork would go through to declare them done (3.13 _threadmodule.c) is made empty. */
+static inline void forkpoint_forget_thread_handles(void)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    _PyRuntime.threads.handles.next = _PyRuntime.threads.handles.prev = &_PyRuntime.threads.handles;
+#endif
+}
+
 /* No cyclic collection from here on, while gc.isenabled() and the thresholds still read as the program left them:
    a collection that is said to be running keeps every other from starting (gcmodule.c, `collecting`). */
 static inline void forkpoint_stop_collector(PyInterpreterState *interp)

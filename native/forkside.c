@@ -204,6 +204,7 @@ static void forget_other_threads(PyThreadState *tstate)
 {
     tstate->interp->threads.head = tstate;
     tstate->prev = tstate->next = NULL;
+    forkpoint_forget_thread_handles();
 }
 
 static void calm_interpreter(PyThreadState *tstate)

@@ -18,8 +18,8 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -118,18 +118,17 @@ static _Noreturn void keep(pid_t worker)
 
 /* ---------------------------------------------------------------- from Python */
 
-/* The keeper's own deadline, for when the program is no longer there to keep it: SIGALRM ends it even in vfork. */
-static void arm_deadline(double seconds)
+/* The keeper's own deadline, for when the program is no longer there to keep it. A timer that sends SIGKILL: SIGALRM could
+   come from elsewhere too, and is ignored. Asked of the kernel directly, since older C libraries have it in librt. */
+static int arm_deadline(double seconds)
 {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGALRM, &action, NULL);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, SIGALRM);
-    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
-    struct itimerval timer = {.it_value = {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
-    setitimer(ITIMER_REAL, &timer, NULL);
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+    struct itimerspec at = {.it_value = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}};
+    int timer;
+    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0) {
+        return -1;
+    }
+    return (int)syscall(SYS_timer_settime, timer, 0, &at, NULL);
 }
 
 PyDoc_STRVAR(work_doc,
@@ -145,11 +144,8 @@ static PyObject *work(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "Od:work", &body, &seconds)) {
         return NULL;
     }
-    sigset_t mask;
-    pthread_sigmask(SIG_SETMASK, NULL, &mask);
-    arm_deadline(seconds);
     pid_t keeper = getpid();
-    pid_t worker = vfork();
+    pid_t worker = arm_deadline(seconds) == 0 ? vfork() : -1;
     if (worker < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
@@ -161,10 +157,6 @@ static PyObject *work(PyObject *module, PyObject *args)
     if (getppid() != keeper) {
         _exit(FAILED_STATUS);
     }
-    pthread_sigmask(SIG_SETMASK, &mask, NULL);
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    sigemptyset(&ignore.sa_mask);
-    sigaction(SIGALRM, &ignore, NULL);
     PyObject *result = PyObject_CallNoArgs(body);
     if (result == NULL) {
         PyErr_Print(); /* To the log, where there is one. */

@@ -146,7 +146,7 @@ def _commit(request: dict[str, Any]) -> int:
     if request["keep_last"]:
         from forkpoint.journal import retention
 
-        retention.after_commit(db, home, request["keep_last"])
+        retention.after_commit(db, home, info.run, request["keep_last"])
     connection.fold(home, db)
     return 0
 

@@ -92,6 +92,17 @@ def open_writer(home: Home) -> Connection:
 
 
 @contextlib.contextmanager
+def errors_in_words(home: Home) -> Iterator[None]:
+    """SQLite's errors as ours: damage is `IntegrityError`, the rest (a full disk, a failing one) `ForkpointError`."""
+    try:
+        yield
+    except sqlite.OperationalError as error:
+        raise errors.ForkpointError(f"the journal of {home.path} cannot be written: {error}") from error
+    except sqlite.DatabaseError as error:
+        raise errors.IntegrityError(f"the journal of {home.path} is damaged: {error}") from error
+
+
+@contextlib.contextmanager
 def transaction(connection: Connection) -> Iterator[None]:
     """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK on any exception. Durable when it returns."""
     connection.execute("BEGIN IMMEDIATE")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class PackInfo:
-    """A durable pack that no commit refers to yet. `bytes_new` is its size; `packs` are all it needs, itself included."""
+    """A durable pack that no commit refers to yet. `packs` are all it needs, itself included."""
 
     __slots__ = ("bytes_new", "manifest_id", "pack", "packs", "point", "run")
 

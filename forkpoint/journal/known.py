@@ -72,7 +72,7 @@ def base(home: Home, run: str) -> str | None:
 
 
 def load(home: Home, run: str, parent: str | None) -> dict[bytes, str]:
-    """chunk id -> pack, as of the restore point `parent` the program stands on; empty when that is not what is noted."""
+    """chunk id -> pack, as of the restore point `parent` the program stands on; empty when another is noted."""
     body = _read(home, run)
     if not body or parent is None:
         return {}

@@ -163,7 +163,7 @@ def is_alive(home: Home, run: str) -> bool:
 
 
 def program_alive(home: Home, run: str) -> bool:
-    """Whether the program itself lives. In another pid namespace that cannot be seen: then, whether the lease is held."""
+    """Whether the program itself lives; where that cannot be seen (another pid namespace), whether the lease is held."""
     with home.held("leases") as directory:
         if not _held(directory, f"{run}.lock"):
             return False
@@ -240,6 +240,6 @@ def end(home: Home, run: str) -> tuple[bool, int | None] | None:
             lines = durable.read_file(directory, f"{run}.end", 4096).decode("ascii", "replace").splitlines()
         except (OSError, ValueError):
             return None
-    fields = dict(line.split(": ", 1) if ": " in line else (line.rstrip(":"), "") for line in lines)
+    fields = {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
     status = fields.get("exit", "")
     return fields.get("finished") == "1", int(status) if status.lstrip("-").isdigit() else None

@@ -1,4 +1,4 @@
-"""What a restore needs and where it lies: a frozen value that crosses an exec as JSON, so restoring opens no journal."""
+"""What a restore needs and where it lies: a frozen value that crosses an exec as JSON."""
 
 from __future__ import annotations
 

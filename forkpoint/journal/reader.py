@@ -71,7 +71,7 @@ class Reader:
         behind = noted is not None and noted.number > max(head, *(last for _, last, _ in self.gaps), 0)
         if behind and not damages:
             damages.append(Damage("the journal reaches its anchor", f"{noted and noted.number} commits, {head} rows"))
-        if damages:
+        if damages or not self.anchored:
             self._find_in_packs(claims)
         self.damages = tuple(damages)
         if noted is not None and not accept_rollback:
@@ -79,7 +79,7 @@ class Reader:
 
     def _read_rows(self, db: connection.Connection, damages: list[Damage], claims: dict[str, int]) -> None:
         key = self.home.seal
-        self.condemned = {row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NOT NULL")}
+        self.condemned = rebuild.going_packs(db)
         for row in db.execute("SELECT * FROM gap ORDER BY first"):
             if seal.same(schema.gap_seal(key, row["first"], row["last"], row["tag"]), row["seal"]):
                 self.gaps.append((row["first"], row["last"], row["tag"]))

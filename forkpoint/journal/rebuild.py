@@ -29,6 +29,12 @@ def _read(home: Home, pack: str) -> Found | None:
     return None
 
 
+def run_of(home: Home, pack: str) -> str | None:
+    """The run a pack was written for, or None when it does not say so any more."""
+    item = _read(home, pack)
+    return None if item is None else item.envelope.run.id
+
+
 def find(home: Home, known_packs: set[str]) -> list[Found]:
     """Restore points in packs other than these, parents before children, whose packs are all there.
 
@@ -60,8 +66,16 @@ def _drop_damaged_tail(db: connection.Connection, home: Home) -> int:
     return highest
 
 
-def restore_rows(db: connection.Connection, home: Home) -> list[str]:
+def going_packs(db: connection.Connection) -> set[str]:
+    """Packs that were condemned or whose deletion is under way: nothing to be found in them."""
+    condemned = {row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NOT NULL")}
+    return condemned.union(*(row["packs"].split() for row in db.execute("SELECT packs FROM plan")))
+
+
+def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[str]:
     """Insert again what the journal's end lost, under writer.lock; returns the ids of the restore points put back.
+
+    `own_pack` is the pack of the commit that is under way, which is not lost but yet to come.
 
     Raises `IntegrityError` when the restore point the anchor names is neither there nor among them, nor was a damaged
     row: then this is an older store, and nothing was changed.
@@ -70,12 +84,11 @@ def restore_rows(db: connection.Connection, home: Home) -> list[str]:
     with connection.transaction(db):
         dropped = _drop_damaged_tail(db, home)
         present = {row["pack"] for row in db.execute("SELECT pack FROM point")}
-        condemned = {row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NOT NULL")}
-        found = find(home, present | condemned)
+        found = find(home, present | going_packs(db) | {own_pack})
         ids = [item.envelope.manifest.point for item in found]
-        if noted is not None and noted.number > dropped and noted.point not in ids:
-            if db.execute("SELECT 1 FROM point WHERE id = ?", (noted.point,)).fetchone() is None:
-                raise rolled_back(noted)
+        there = {row["id"] for row in db.execute("SELECT id FROM point")}
+        if noted is not None and noted.number > dropped and noted.point not in there.union(ids):
+            raise rolled_back(noted)
         for item in found:
             point = item.envelope.manifest
             info = handover.PackInfo(

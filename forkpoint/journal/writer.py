@@ -46,7 +46,7 @@ def _insert(db: connection.Connection, table: str, row: Mapping[str, Any]) -> No
 
 def begin_run(home: Home, run: RunInfo) -> None:
     """Record that a run begins, durably; again for the same run changes nothing. The first commit would do it too."""
-    with home.writer_lock():
+    with home.writer_lock(), connection.errors_in_words(home):
         db = connection.open_writer(home)
         try:
             with connection.transaction(db):
@@ -117,7 +117,7 @@ def commit(
     if done is not None:
         return int(done["seq"])
     try:
-        recover(db, home)
+        recover(db, home, info.pack)
         db.execute("BEGIN IMMEDIATE")
         check_packs(db, home, info)
         insert_run(db, home, run)
@@ -145,19 +145,21 @@ def note_head(home: Home, head: anchor.Anchor) -> None:
     faultpoints.reach("committer.anchored")
 
 
-def recover(db: connection.Connection, home: Home) -> None:
-    """Put back rows the journal lost, from the packs, before the chain grows over the place where they were."""
+def recover(db: connection.Connection, home: Home, own_pack: str) -> None:
+    """Put back rows the journal lost, from the packs, before the chain grows over the place where they were.
+
+    The anchor tells whether any are lost. Where there is none, in a copy, unnamed packs count as lost rows: a copy may
+    have come without its WAL.
+    """
     noted = anchor.read(home)
-    if noted is None:
-        return
     try:
-        lost = head(db, home)[0] < noted.number
+        lost = noted is None or head(db, home)[0] < noted.number
     except errors.IntegrityError:
         lost = True
     if lost:
         from forkpoint.journal import rebuild
 
-        rebuild.restore_rows(db, home)
+        rebuild.restore_rows(db, home, own_pack)
 
 
 def remove_pack(home: Home, info: PackInfo) -> None:

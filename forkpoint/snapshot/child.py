@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from forkpoint import _native, report
 from forkpoint.errors import Refused
 from forkpoint.report import Report
-from forkpoint.snapshot.times import SharedPage, Split
+from forkpoint.snapshot.page import SharedPage, Split
 
 
 class ChildSide:
@@ -24,6 +24,10 @@ class ChildSide:
         self.report_fd = report_fd
         """Where the one report goes; stays open across exec."""
         self._page = page
+
+    def at_work(self) -> None:
+        """Tell the program which process this is."""
+        self._page.set_worker(os.getpid())
 
     def split(self) -> Split:
         """Where the stop's time went, once the program has told; ask late. Never waits."""
@@ -50,6 +54,7 @@ def live(side: ChildSide, body: Body, deadline_seconds: float) -> NoReturn:
 def _work(side: ChildSide, body: Body) -> NoReturn:
     status = os.EX_SOFTWARE
     try:
+        side.at_work()
         _free_locks_of_other_threads()
         answer = body(side)
         if not isinstance(answer, Report):

@@ -10,9 +10,9 @@ from forkpoint import _native
 from forkpoint.errors import CommitFailed
 from forkpoint.snapshot import child, reaper
 from forkpoint.snapshot.child import Body, ChildSide
+from forkpoint.snapshot.page import SharedPage
 from forkpoint.snapshot.pipe import ReportPipe
 from forkpoint.snapshot.reaper import ChildHandle
-from forkpoint.snapshot.times import SharedPage
 
 __all__ = ["ChildHandle", "ChildSide", "fork"]
 
@@ -37,15 +37,18 @@ def fork(
     except OSError as problem:
         pipe.close()
         raise CommitFailed(f"no memory left for a commit: {problem.strerror}") from problem
-    _imp.acquire_lock()  # Waits here, if at all, while the program is still whole (native/forkside.c).
     try:
-        pid, pidfd, _ = _native.fork((*keep_fds, pipe.writer), -1 if log_fd is None else log_fd)
-    except OSError as problem:
+        _imp.acquire_lock()  # Waits here, if at all, while the program is still whole (native/forkside.c).
+        try:
+            pid, pidfd, _ = _native.fork((*keep_fds, pipe.writer), -1 if log_fd is None else log_fd)
+        finally:
+            _imp.release_lock()
+    except BaseException as problem:
         pipe.close()
         page.close()
-        raise CommitFailed(f"the program cannot be forked: {problem.strerror}") from problem
-    finally:
-        _imp.release_lock()
+        if isinstance(problem, OSError):
+            raise CommitFailed(f"the program cannot be forked: {problem.strerror}") from problem
+        raise
     if pid == 0:
         os.set_blocking(pipe.writer, True)
         child.live(ChildSide(pipe.writer, page), body, deadline_seconds)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from forkpoint.limits import COPIED_SHARE, MEMORY_RESERVE_BYTES
+from forkpoint.snapshot.proc import read
 
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
@@ -31,7 +32,7 @@ def decide(*, private: int, available: int) -> str | None:
 
 def private_bytes() -> int:
     """Resident memory that a fork would have to copy when it is written: not shared mappings, not files."""
-    _, resident, shared, *_ = _read("/proc/self/statm").split()
+    _, resident, shared, *_ = read("/proc/self/statm").split()
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -41,7 +42,7 @@ def available_bytes() -> int:
 
 
 def _machine_available() -> int:
-    for line in _read("/proc/meminfo").splitlines():
+    for line in read("/proc/meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) << 10
     return 1 << 62
@@ -50,32 +51,18 @@ def _machine_available() -> int:
 @functools.cache
 def _groups() -> tuple[str, ...]:
     """Our cgroup and those above it that have a limit; a container sees its own as the root."""
-    own = next((line[3:] for line in _read("/proc/self/cgroup").splitlines() if line.startswith("0::")), "")
+    own = next((line[3:] for line in read("/proc/self/cgroup").splitlines() if line.startswith("0::")), "")
     path = Path(f"{_CGROUP}{own}") if own else _CGROUP
     above = [path, *path.parents]
     return tuple(str(group) for group in above if group.is_relative_to(_CGROUP) and (group / "memory.max").exists())
 
 
 def _group_available(group: str) -> int:
-    limit = _read(f"{group}/memory.max").strip()
+    limit = read(f"{group}/memory.max").strip()
     if not limit.isdigit():
         return 1 << 62
-    used = int(_read(f"{group}/memory.current") or 0)
-    for line in _read(f"{group}/memory.stat").splitlines():
+    used = int(read(f"{group}/memory.current") or 0)
+    for line in read(f"{group}/memory.stat").splitlines():
         if line.startswith("inactive_file "):  # Page cache the kernel would give up first.
             used -= int(line.split()[1])
     return max(int(limit) - used, 0)
-
-
-def _read(path: str) -> str:
-    """A file of /proc or the cgroup tree; empty where there is none (or it has gone)."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return ""
-    try:
-        return os.read(fd, 1 << 16).decode("ascii", "replace")
-    except OSError:
-        return ""
-    finally:
-        os.close(fd)

@@ -11,8 +11,9 @@ from typing import Final
 
 from forkpoint import report
 from forkpoint.report import Report
+from forkpoint.snapshot.hang import LOOK_SECONDS, HangWatch
+from forkpoint.snapshot.page import SharedPage, Split
 from forkpoint.snapshot.pipe import ReportPipe
-from forkpoint.snapshot.times import SharedPage, Split
 
 _WALL: Final = 0x40000000
 """Linux __WALL: also wait for children whose exit signal is not SIGCHLD (wait(2))."""
@@ -28,7 +29,7 @@ class ChildHandle:
     (see `collect`). If the program dies, the child goes on alone.
     """
 
-    __slots__ = ("_deadline", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent")
+    __slots__ = ("_deadline", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent")
 
     def __init__(self, pid: int, pidfd: int, pipe: ReportPipe, page: SharedPage, deadline_seconds: float) -> None:
         self._pid = pid
@@ -36,6 +37,7 @@ class ChildHandle:
         self._pipe = pipe
         self._page = page
         self._deadline = time.monotonic() + deadline_seconds
+        self._hang = HangWatch()
         self._report: Report | None = None
         self._killed = ""
         self._silent = False
@@ -58,14 +60,18 @@ class ChildHandle:
             self._page.tell(Split(1000 * wait, 1000 * capture, 1000 * fork, 1000 * stop))
 
     def poll(self) -> Report | None:
-        """How the commit ended, or None while that is open. Never blocks; kills a child past its deadline."""
+        """How the commit ended, or None while that is open. Never blocks; kills a child that hangs or is too late."""
         if self._owner != os.getpid():
             return self._report or Report("?", message="this is the child of another process")
         if not self.gone:
             self._receive()
             self._collect()
-        if self._report is None and not self._killed and time.monotonic() > self._deadline:
-            self.kill("killed at its deadline")
+        if self._report is None and not self._killed:
+            now = time.monotonic()
+            if now > self._deadline:
+                self.kill("killed at its deadline")
+            elif self._hang.hangs(self._page.worker() or self._pid, now):
+                self.kill("killed, as it hung on a lock that another thread of the program held")
         return self._report
 
     def wait(self, timeout: float | None = None) -> Report | None:
@@ -75,7 +81,8 @@ class ChildHandle:
             now = time.monotonic()
             if until is not None and now >= until:
                 return None
-            self._sleep(min(self._until_next_event(now), float("inf") if until is None else until - now))
+            pause = LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - now)
+            self._sleep(min(pause, max(self._deadline - now, 0.0)) if not self._killed else pause)
         return found
 
     def kill(self, why: str = "killed") -> None:
@@ -106,7 +113,7 @@ class ChildHandle:
         else:
             if ended is None:
                 return
-            how = _in_words(ended)
+            how = _in_words(ended) if time.monotonic() < self._deadline else "killed at its deadline"
         self._receive()  # What it wrote between the look before and its end.
         if self._report is None:
             self._report = Report("?", message=f"the child ended without a report ({self._killed or how})")
@@ -118,9 +125,6 @@ class ChildHandle:
             os.close(self._pidfd)
             self._pidfd = -1
 
-    def _until_next_event(self, now: float) -> float:
-        return float("inf") if self._killed else max(self._deadline - now, 0.0)
-
     def _sleep(self, seconds: float) -> None:
         """Until the pipe or the child has news, or `seconds` are over. Signals of the program are handled meanwhile."""
         poller = select.poll()
@@ -130,7 +134,7 @@ class ChildHandle:
             poller.register(self._pidfd, select.POLLIN)
         else:
             seconds = min(seconds, _POLL_SECONDS)
-        poller.poll(None if seconds == float("inf") else 1000 * seconds + 1)
+        poller.poll(1000 * seconds + 1)
 
 
 _living: list[ChildHandle] = []
@@ -145,8 +149,6 @@ def collect() -> None:
 def _in_words(ended: os.waitid_result) -> str:
     """The keeper passes on how its worker ended: 128 + n for signal n (native/keeper.c)."""
     signum = ended.si_status if ended.si_code != os.CLD_EXITED else ended.si_status - 128
-    if signum == signal.SIGALRM:
-        return "ended at its deadline by its own timer"
     if signum > 0:
         try:
             return f"ended by {signal.Signals(signum).name}"

@@ -8,6 +8,7 @@ import click
 
 from forkpoint.cli import options
 from forkpoint.cli.outcome import Outcome
+from forkpoint.journal import listing
 
 
 @click.command("log")
@@ -24,7 +25,7 @@ def log(run: str | None, store: Path | None, as_json: bool) -> Outcome:
     with questions.reader(store) as opened:
         runs = opened.runs() if run is None else (questions.find_run(opened, run),)
         value = {
-            "runs": [questions.run_fields(item) for item in runs],
+            "runs": [listing.run_fields(item) for item in runs],
             "damages": [questions.damage_fields(item) for item in opened.damages],
         }
     return Outcome("log", value, as_json)

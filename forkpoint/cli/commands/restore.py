@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import resource
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from forkpoint import errors, limits, settings as choices
 from forkpoint.cli.commands.run import become
-from forkpoint.launch import Order
+from forkpoint.order import Order
 from forkpoint.model import Manifest
 from forkpoint.restore import hashsecret
 from forkpoint.say import say
+
+if TYPE_CHECKING:
+    from forkpoint.journal.home import Home
+    from forkpoint.journal.plan import RestorePlan
+    from forkpoint.journal.reader import Reader
 
 
 @click.command()
@@ -32,30 +37,53 @@ def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> No
 
     settings = choices.load({"store": options["store"], "quiet": quiet})
     store = home.open_home(str(settings.store))
+    run = _wait_until_dead(store, ref)
+    held = lease.acquire(store, run)
     with Reader(store) as reader:
-        point = _choose(reader, store, ref)
-        run = point.run
-        _wait_until_dead(store, run)
-        held = lease.acquire(store, run)
-        plan = reader.plan(point)
+        plan = _choose(reader, run, ref)
     lease.clear_end(store, run)
-    manifest = plan.manifest
-    _must_be_this_python(manifest)
+    _must_be_this_python(plan.manifest)
     if not quiet:
-        say(f"run {run[:8]} goes on from restore point {manifest.point[:12]}, {manifest.location}")
-    _become(settings, manifest, plan.to_bytes(), held.pass_on(), store.path, cwd)
+        say(f"run {run[:8]} goes on from restore point {plan.manifest.point[:12]}, {plan.manifest.location}")
+    _become(settings, plan, held.pass_on(), store.path, cwd)
 
 
-def _wait_until_dead(store: Any, run: str) -> None:
-    """A run that is alive is never resumed; a child that outlived its program may finish first. Raises `Locked`."""
+def _wait_until_dead(store: Home, ref: str | None) -> str:
+    """The run to restore, once nothing writes for it any more: its last commit may still be under way.
+
+    Raises `Locked` while its program is alive: a live run is never resumed.
+    """
     from forkpoint.journal import lease
+    from forkpoint.journal.reader import Reader
 
-    if lease.program_alive(store, run):
-        raise errors.Locked(f"run {run[:8]} is alive", hint="wait until it ends, or stop it first")
-    if lease.is_alive(store, run):
-        say("the program is dead, its last commit is still being written: waiting")
-        if not lease.wait_for_child(store, run, limits.CHILD_DEADLINE_SECONDS):
-            raise errors.Locked(f"run {run[:8]} is still being written")
+    with Reader(store) as reader:
+        run = reader.newest_unfinished() if ref is None else reader.run(reader.resolve(ref).run)
+    if run.program_alive:
+        raise errors.Locked(f"run {run.id[:8]} is alive", hint="wait until it ends, or stop it first")
+    if run.child_alive:
+        say("the program is dead, its last commit is still being written: waiting for it")
+        if not lease.wait_for_child(store, run.id, limits.CHILD_DEADLINE_SECONDS):
+            raise errors.Locked(f"run {run.id[:8]} is still being written")
+    return run.id
+
+
+def _choose(reader: Reader, run: str, ref: str | None) -> RestorePlan:
+    """The restore point to go on from, every byte of it checked. What is passed over is named on stderr."""
+    if ref is None:
+        sound = reader.newest_sound(run)
+        for damage in sound.skipped:
+            say(f"damaged and passed over: {damage}")
+        for point in sound.incomplete:
+            say(f"passed over, since something in it was not captured: {point.id[:12]} ({point.reference})")
+        return sound.plan
+    point = reader.resolve(ref)
+    damages = reader.sound(point)
+    if damages:
+        raise errors.IntegrityError(
+            f"restore point {point.id[:12]} is damaged: " + "; ".join(map(str, damages)),
+            hint="forkpoint restore without REF takes the newest sound one",
+        )
+    return reader.plan(point)
 
 
 def _must_be_this_python(manifest: Manifest) -> None:
@@ -72,20 +100,19 @@ def _must_be_this_python(manifest: Manifest) -> None:
 
 
 def _become(
-    settings: choices.Settings, manifest: Manifest, plan: bytes, lease_fd: int, store: str, cwd: str | None
+    settings: choices.Settings, plan: RestorePlan, lease_fd: int, store: str, cwd: str | None
 ) -> NoReturn:
-    start = manifest.provenance["start"]
+    start = plan.manifest.provenance["start"]
     settings = choices.from_plain({**start.get("settings", {}), "store": store, "quiet": settings.quiet})
     plan_fd = os.memfd_create("forkpoint-plan", 0)
     with open(plan_fd, "wb", closefd=False) as stream:
-        stream.write(plan)
+        stream.write(plan.to_bytes())
     os.set_inheritable(plan_fd, True)
     order = Order(
         kind="restore",
         target="",
         arguments=[],
-        run=manifest.run,
-        store=store,
+        run=plan.envelope.run.fields(),
         lease_fd=lease_fd,
         settings=choices.as_plain(settings),
         plan_fd=plan_fd,

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import click
 
 from forkpoint import errors, settings as choices
-from forkpoint.launch import Order, command_line
+from forkpoint.order import Order, command_line
 from forkpoint.say import say
 
 
@@ -98,8 +98,7 @@ def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[
         kind=kind,
         target=target,
         arguments=arguments,
-        run=info.id,
-        store=store.path,
+        run=info.fields(),
         lease_fd=held.pass_on(),
         settings=choices.as_plain(settings),
     )

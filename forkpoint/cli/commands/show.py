@@ -10,6 +10,7 @@ import click
 
 from forkpoint.cli import options
 from forkpoint.cli.outcome import Outcome
+from forkpoint.journal import listing
 from forkpoint.model import Manifest
 
 
@@ -31,7 +32,7 @@ def show(ref: str, store: Path | None, as_json: bool) -> Outcome:
         manifest = opened.plan(point).manifest
         run = opened.run(point.run)
         value = {
-            **questions.point_fields(point),
+            **listing.point_fields(point),
             "parent": point.parent,
             "program": run.program,
             "argv": list(run.argv),

@@ -1,4 +1,4 @@
-"""One page both sides of a fork see: how long the program was stopped, which is known only after the fork."""
+"""One page both sides of a fork see: what each side learns only after the fork."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from typing import Final
 _LAYOUT: Final = struct.Struct("=dddd")
 _TOLD: Final = _LAYOUT.size
 """Offset of the flag byte: zero until the four numbers before it are written."""
+
+_WORKER: Final = struct.Struct("=q")
+_WORKER_OFFSET: Final = 64
+assert _WORKER_OFFSET > _TOLD, "the program's and the child's part do not overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,9 @@ class Split:
 
 
 class SharedPage:
-    """An anonymous shared page: written once by the program after the fork, read by the child when it is done."""
+    """An anonymous shared page. The program tells the child, once, how long it was stopped; the child tells the program
+    which process works for it (the forked one only keeps, see native/keeper.c).
+    """
 
     __slots__ = ("_page",)
 
@@ -38,6 +44,15 @@ class SharedPage:
     def read(self) -> Split:
         """The times, or zeros when they were not told (yet)."""
         return Split(*_LAYOUT.unpack_from(self._page)) if self._page[_TOLD] else Split()
+
+    def set_worker(self, pid: int) -> None:
+        """In the child: `pid` is at work."""
+        _WORKER.pack_into(self._page, _WORKER_OFFSET, pid)
+
+    def worker(self) -> int:
+        """The process at work, or 0 when there is none yet."""
+        (pid,) = _WORKER.unpack_from(self._page, _WORKER_OFFSET)
+        return int(pid)
 
     def close(self) -> None:
         """Unmap the page on this side."""
