@@ -88,9 +88,9 @@ def exec_committer(
     encode_ms: float,
     keep_last: int = limits.KEEP_LAST_POINTS,
 ) -> NoReturn:
-    """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began; `encode_ms` goes to the report.
+    """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
 
-    `keep_last` is what retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
+    `encode_ms` goes to the report; `keep_last` is what retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
     """
     request: dict[str, Any] = {
         "home": handover.home_fields(home),

@@ -163,7 +163,7 @@ def is_alive(home: Home, run: str) -> bool:
 
 
 def program_alive(home: Home, run: str) -> bool:
-    """Whether the program itself lives; where that cannot be seen (another pid namespace), whether the lease is held."""
+    """Whether the program itself lives; from another pid namespace, whether the lease is held."""
     with home.held("leases") as directory:
         if not _held(directory, f"{run}.lock"):
             return False

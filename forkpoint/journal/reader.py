@@ -73,6 +73,7 @@ class Reader:
             damages.append(Damage("the journal reaches its anchor", f"{noted and noted.number} commits, {head} rows"))
         if damages or not self.anchored:
             self._find_in_packs(claims)
+            self._find_runs()
         self.damages = tuple(damages)
         if noted is not None and not accept_rollback:
             self._check_anchor(noted, behind, claims)
@@ -120,6 +121,12 @@ class Reader:
                 item.size, manifest.bytes_total, manifest.stop_ms, 0.0, item.envelope.pack, item.envelope.packs,
                 item.manifest_id, recovered=True,
             )  # fmt: skip
+
+    def _find_runs(self) -> None:
+        """Runs whose row is damaged, as any pack of theirs tells them."""
+        for point in self._points.values():
+            if point.run not in self._infos and (info := rebuild.run_of(self.home, point.pack)) is not None:
+                self._infos[point.run] = info
 
     def _check_anchor(self, noted: anchor.Anchor, behind: bool, claims: dict[str, int]) -> None:
         lost = behind and noted.point not in self._points and noted.point not in claims

@@ -236,7 +236,7 @@ def _sweep(db: connection.Connection, home: Home, result: Forgotten) -> None:
             if owner is None:
                 alive = any(lease.is_alive(home, row["id"]) for row in db.execute("SELECT id FROM run"))
             else:
-                alive = lease.is_alive(home, owner)
+                alive = lease.is_alive(home, owner.id)
             if not alive:
                 *directories, name = pack_place.parts(pack)
                 with home.held(*directories) as directory:
