@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from forkpoint import __version__
 from forkpoint.cli.outcome import Outcome
 from forkpoint.errors import ForkpointError, IntegrityError, KeyMissing, Locked, UnknownReference
 from forkpoint.say import say
@@ -70,10 +71,7 @@ class Verbs(click.Group):
 
 def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
     if asked:
-        # importlib.metadata is slow to import, and asked for rarely.
-        from importlib.metadata import version
-
-        click.echo(f"forkpoint {version('forkpoint')}")
+        click.echo(f"forkpoint {__version__}")
         ctx.exit()
 
 

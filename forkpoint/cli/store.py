@@ -1,4 +1,4 @@
-"""What the read verbs say about runs and restore points: the journal's values under their published names."""
+"""What the read verbs ask of a store, and how they name what they find."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from forkpoint import settings
 from forkpoint.errors import NoStore, UnknownReference
 from forkpoint.journal.home import Home, open_home
-from forkpoint.journal.points import Damage, Point, Run
+from forkpoint.journal.points import Damage, Run
 from forkpoint.journal.reader import Reader
 
 PREFIX_CHARACTERS_MIN = 4

@@ -102,7 +102,7 @@ def _compare(places: dict[str, Path], scratch: Path, whole: Ended, killed: Ended
     _say(f"   output   {len(whole.output)} bytes: {'identical' if same_output else 'DIFFERENT'}")
     if same_weights and same_output:
         lost = killed.output[at:].count(b"\n")
-        _say(f"\nkill -9 cost the program {lost} lines of work. It did them again, and ended as if nothing had happened.")
+        _say(f"\nkill -9 cost {lost} lines of work. The program did them again, and ended as if nothing had happened.")
         return 0
     _say("\nThe restored run is not the uninterrupted one: this is a bug in forkpoint.")
     return 1

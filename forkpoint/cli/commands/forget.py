@@ -15,7 +15,8 @@ from forkpoint.cli.outcome import Outcome
 @click.argument("run", required=False)
 @click.option("--keep-last", metavar="N", type=click.IntRange(min=1), help="Keep the newest N of each run.")
 @click.option("--keep-within", metavar="DUR", type=options.Duration(), help="Keep those younger: 90s, 2h, 3d.")
-@click.option("--drop-labelled", is_flag=True, help="Let labelled restore points go as well.")
+@click.option("--keep-hourly", metavar="N", type=click.IntRange(min=1), help="Keep one an hour, for N hours.")
+@click.option("--keep-labelled", is_flag=True, help="Keep those that checkpoint() gave a label.")
 @click.option("--dry-run", is_flag=True, help="Say what would be forgotten, and forget nothing.")
 @options.store_option
 @options.json_option
@@ -23,15 +24,17 @@ def forget(
     run: str | None,
     keep_last: int | None,
     keep_within: float | None,
-    drop_labelled: bool,
+    keep_hourly: int | None,
+    keep_labelled: bool,
     dry_run: bool,
     store: Path | None,
     as_json: bool,
 ) -> Outcome:
     """Forget the restore points that no rule keeps, of RUN or of all runs, and free what nothing needs any more.
 
-    The newest of each run, the newest complete one, and what a live run builds on always stay. Without a rule the
-    newest 5 of each run are kept. Safe beside running programs: what they still read is freed later.
+    The newest of each run, the newest complete one, and what a live run builds on always stay. Without a rule those
+    of a run hold: the newest 5, one an hour for a day, labelled ones. Safe beside running programs: what they still
+    read is freed later.
     """
     from forkpoint.cli import store as questions
     from forkpoint.journal import retention
@@ -41,8 +44,14 @@ def forget(
     if run is not None:
         with questions.reader(store) as opened:
             chosen = questions.find_run(opened, run).id
-    fallback = limits.KEEP_LAST_POINTS if keep_within is None else 1
-    policy = retention.Policy(keep_last or fallback, keep_within or 0.0, not drop_labelled)
+    if keep_last is keep_within is keep_hourly is None and not keep_labelled:
+        keep_last, keep_hourly, keep_labelled = limits.KEEP_LAST_POINTS, limits.KEEP_HOURS, True
+    policy = retention.Policy(
+        keep_last or 1,
+        keep_within_seconds=keep_within or 0.0,
+        keep_hours=keep_hourly or 0,
+        keep_labelled=keep_labelled,
+    )
     forgotten = retention.forget(home, policy, run=chosen, dry_run=dry_run)
     value = {
         "dry_run": dry_run,

@@ -75,10 +75,10 @@ def _verify(value: Value) -> Iterator[str]:
         hurt = f"; restore points {points}" if points else ""
         yield f"DAMAGED  {damage['invariant']}: {damage['detail']}{where}{hurt}"
     sound = sum(1 for point in value["points"] if point["sound"])
-    how = "loaded in a scratch process" if value["deep"] else "every byte checked"
-    yield f"{sound} of {len(value['points'])} restore points are sound ({how})"
-    if not value["anchored"]:
-        yield "no anchor on this machine vouches for the age of this store: a copy, or its first use here"
+    how = "read byte for byte and loaded in a scratch process" if value["deep"] else "read byte for byte"
+    yield f"{sound} of {len(value['points'])} restore points are sound"
+    yield f"{value['packs']} packs, {size(value['bytes'])}, {how}"
+    yield from (f"note: {note}" for note in value["notes"])
 
 
 def _forget(value: Value) -> Iterator[str]:
