@@ -91,3 +91,5 @@ RESERVE_BYTES: Final = 256 << 10
 HANG_SECONDS: Final = 20.0
 """A child whose every thread has waited for a lock for so long, without any CPU time used, will wait for ever."""
 
+CODE_MAPS_KEPT: Final = 4096
+"""Bytecode maps kept for the next capture; a program that makes code objects in a loop must not grow by them."""

@@ -16,6 +16,15 @@
 #  error "forkpoint does not support the free-threaded build yet"
 #endif
 
+/* The frame layout of the running version; included by frames.c, resume.c and ticks.c only. */
+#if PY_VERSION_HEX < 0x030c0000
+#  define FORKPOINT_FRAMES_HEADER "frames_311.h"
+#elif PY_VERSION_HEX < 0x030d0000
+#  define FORKPOINT_FRAMES_HEADER "frames_312.h"
+#else
+#  define FORKPOINT_FRAMES_HEADER "frames_313.h"
+#endif
+
 /* The interpreter's two depth counters: 3.11 counts C and Python calls together, later versions apart. */
 typedef struct {
     int python;

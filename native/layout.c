@@ -65,8 +65,46 @@ static int set_hashes_match(PyObject *keys, const int64_t *table, Py_ssize_t ent
     return n == PyTuple_GET_SIZE(keys);
 }
 
+/* frozenset_new() -> an empty frozenset that nobody else has, to be filled with set_fill */
+static PyObject *frozenset_new(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+    /* An empty tuple makes a new one; no argument may give a shared one (Objects/setobject.c). */
+    PyObject *nothing = PyTuple_New(0);
+    if (nothing == NULL) {
+        return NULL;
+    }
+    PyObject *set = PyFrozenSet_New(nothing);
+    Py_DECREF(nothing);
+    return set;
+}
+
+static void set_empty(PySetObject *set)
+{
+    Py_ssize_t mask = set->mask;
+    setentry *table = set->table;
+    setentry copy[PySet_MINSIZE];
+    if (table == set->smalltable) {
+        memcpy(copy, table, sizeof(copy));
+        table = copy;
+    }
+    memset(set->smalltable, 0, sizeof(set->smalltable));
+    set->table = set->smalltable;
+    set->mask = PySet_MINSIZE - 1;
+    set->fill = set->used = set->finger = 0;
+    set->hash = -1;
+    for (Py_ssize_t i = 0; i <= mask; i++) {
+        if (table[i].hash != -1) {
+            Py_XDECREF(table[i].key);
+        }
+    }
+    if (table != copy) {
+        PyMem_Free(table);
+    }
+}
+
 /* set_fill(set, mask, finger, keys, table) -> True when the table is as it was; False when some key hashes
-   differently now and the keys were added in the old order instead. `set` must be empty and not yet hashed. */
+   differently now and the keys were added in the old order instead. What the set held before is dropped, also
+   from a frozenset: only for sets that are being rebuilt. */
 static PyObject *set_fill(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *op, *keys;
@@ -79,14 +117,15 @@ static PyObject *set_fill(PyObject *Py_UNUSED(module), PyObject *args)
     const int64_t *table = view.buf;
     Py_ssize_t entries = view.len / 16;
     int match = -1;
-    if (!PyAnySet_Check(op) || set->fill != 0 || set->table != set->smalltable) {
-        PyErr_SetString(PyExc_ValueError, "set_fill() takes a fresh, empty set");
+    if (!PyAnySet_Check(op)) {
+        PyErr_SetString(PyExc_TypeError, "set_fill() takes a set");
         goto done;
     }
     match = set_hashes_match(keys, table, entries);
     if (match < 0) {
         goto done;
     }
+    set_empty(set);
     if (match && mask >= PySet_MINSIZE - 1 && (mask & (mask + 1)) == 0 && entries <= mask) {
         setentry *fresh = set->smalltable;
         if (mask >= PySet_MINSIZE) {
@@ -428,8 +467,8 @@ static PyObject *frame_new(PyObject *Py_UNUSED(module), PyObject *args)
     return (PyObject *)PyFrame_New(PyThreadState_Get(), (PyCodeObject *)code, globals, NULL);
 }
 
-/* batched_size(batched) -> the length of its batches (Modules/itertoolsmodule.c, 3.12 and later) */
-static PyObject *batched_size(PyObject *Py_UNUSED(module), PyObject *op)
+/* batched_read(batched) -> (length of its batches, strict) (Modules/itertoolsmodule.c, 3.12 and later) */
+static PyObject *batched_read(PyObject *Py_UNUSED(module), PyObject *op)
 {
     if (strcmp(Py_TYPE(op)->tp_name, "itertools.batched") != 0) {
         PyErr_SetString(PyExc_TypeError, "not an itertools.batched");
@@ -439,11 +478,15 @@ static PyObject *batched_size(PyObject *Py_UNUSED(module), PyObject *op)
         PyObject_HEAD
         PyObject *iterator;
         Py_ssize_t size;
+        char strict; /* since 3.13 */
     } batched_mirror;
-    return PyLong_FromSsize_t(((batched_mirror *)op)->size);
+    batched_mirror *batched = (batched_mirror *)op;
+    int strict = Py_TYPE(op)->tp_basicsize >= (Py_ssize_t)sizeof(batched_mirror) && batched->strict;
+    return Py_BuildValue("nO", batched->size, strict ? Py_True : Py_False);
 }
 
 PyMethodDef forkpoint_layout_methods[] = {
+    {"frozenset_new", frozenset_new, METH_NOARGS, "frozenset_new() -> an empty frozenset that nobody else has"},
     {"set_read", set_read, METH_O, "set_read(set) -> (mask, finger, keys, table)"},
     {"set_fill", set_fill, METH_VARARGS, "set_fill(set, mask, finger, keys, table) -> is the table as it was"},
     {"iterator_read", iterator_read, METH_O, "iterator_read(it) -> None or (container, used, position, remaining)"},
@@ -456,7 +499,7 @@ PyMethodDef forkpoint_layout_methods[] = {
     {"memoryview_offset", memoryview_offset, METH_O, "memoryview_offset(view) -> bytes into its exporter"},
     {"member_set", member_set, METH_VARARGS, "member_set(descriptor, obj, value): write a read-only C member"},
     {"frame_new", frame_new, METH_VARARGS, "frame_new(code, globals): a frame object that is not running"},
-    {"batched_size", batched_size, METH_O, "batched_size(batched) -> its n"},
+    {"batched_read", batched_read, METH_O, "batched_read(batched) -> (n, strict)"},
     {NULL, NULL, 0, NULL},
 };
 
