@@ -367,17 +367,23 @@ static PyObject *instance_fill(PyObject *Py_UNUSED(module), PyObject *const *arg
     Py_RETURN_NONE;
 }
 
-/* instance_adopt(obj, dict): the instance's attribute dict becomes this very dict. */
+/* instance_adopt(obj, dict): the instance's attribute dict becomes this very dict. Through the setter that class
+   statements make: on 3.13 PyObject_GenericSetDict would leave inline values behind (Objects/object.c). */
 static PyObject *instance_adopt(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
 {
     if (nargs != 2) {
         PyErr_SetString(PyExc_TypeError, "instance_adopt(obj, dict)");
         return NULL;
     }
-    if (PyObject_GenericSetDict(args[0], args[1], NULL) < 0) {
-        return NULL;
+    PyObject *mro = Py_TYPE(args[0])->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        PyObject *setter = type->tp_flags & Py_TPFLAGS_HEAPTYPE ? PyDict_GetItemString(type->tp_dict, "__dict__") : NULL;
+        if (setter != NULL && Py_IS_TYPE(setter, &PyGetSetDescr_Type)) {
+            return Py_TYPE(setter)->tp_descr_set(setter, args[0], args[1]) < 0 ? NULL : Py_NewRef(Py_None);
+        }
     }
-    Py_RETURN_NONE;
+    return PyObject_GenericSetDict(args[0], args[1], NULL) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* module_adopt(module, dict): the module's namespace becomes this very dict, which functions may have as globals. */
