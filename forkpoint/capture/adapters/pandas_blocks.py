@@ -57,15 +57,14 @@ def reduce_index(index: Any, context: ReduceContext) -> Any:
     """An index on its very values. Ranges and levels keep pandas' own protocol."""
     if isinstance(index, (pd.RangeIndex, pd.MultiIndex)) or not hasattr(index, "_data"):
         return NotImplemented
-    steps = getattr(index._data, "_freq", None)  # dropped by the protocol of the values
-    return make_index, (type(index), index._data, index._name, index._references, steps)
+    return make_index, (type(index), index._data, index._name, index._references, getattr(index, "_freq", None))
 
 
 def make_index(cls: Any, values: Any, name: Any, references: Any, steps: Any) -> Any:
     """An index on these values, entered among those that share them."""
-    if steps is not None:
-        values._freq = steps
     index = cls._simple_new(values, name=name, refs=references)
+    if steps is not None:
+        index._freq = steps
     if references is not None and index._references is not references:
         index._references = references
         references.add_index_reference(index)
