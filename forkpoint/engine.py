@@ -50,6 +50,7 @@ class Moment:
     trigger: Trigger
     label: str | None
     stack: CapturedStack
+    found: roots.Roots
     before: Mapping[str, Any]
     stdout_bytes: int
     created_at: str
@@ -237,6 +238,7 @@ class Engine:
             trigger=trigger,
             label=label,
             stack=captured,
+            found=roots.find(),
             before=ambient.before_fork(),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
@@ -277,17 +279,16 @@ class Engine:
         """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
         faultpoints.reach("child.started")
         began = time.monotonic_ns()
-        found = roots.find()
         image = ProgramImage(
-            modules=found.by_value,
-            imports=found.imports,
+            modules=moment.found.by_value,
+            imports=moment.found.imports,
             stack=moment.stack,
             ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
             facts=ambient.facts(),
         )
         packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
-        encoded = pickler.encode(image, named=roots.named(found), reducers=reducers, sink=packing)
+        encoded = pickler.encode(image, named=roots.named(moment.found), reducers=reducers, sink=packing)
         faultpoints.reach("child.encoded")
         split = side.split()
         manifest = Manifest(
@@ -333,7 +334,7 @@ class Engine:
             "frames": len(moment.stack.frames),
             "settings": choices.as_plain(self.settings),
         }
-        return {"start": start, **ambient.provenance()}
+        return {"start": start, **ambient.provenance(moment.found.by_value)}
 
     # ------------------------------------------------------------------ coming back
 

@@ -3,7 +3,7 @@
 
     python stress/kill_loop.py [--kills 5] [--every 0.5] [--seed N] [--python PATH] [PROGRAM ...]
 
-Each program of stress/programs runs unmodified under `forkpoint run --every SECONDS`. At a random moment SIGKILL goes to
+Each program of programs/ runs unmodified under `forkpoint run --every SECONDS`. At a random moment SIGKILL goes to
 its whole process group; `forkpoint restore` goes on; and so on until it ends. Exit status 0: every chain of every
 program ended with the uninterrupted run's output and exit status, nothing was lost, nothing was refused.
 """
@@ -63,13 +63,16 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("programs", nargs="*", metavar="PROGRAM", choices=[*sorted(NEEDS), []])
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(sorted(NEEDS)))
     parser.add_argument("--kills", type=int, default=5, help="at least so many kills a program")
     parser.add_argument("--every", type=float, default=0.5, help="seconds between automatic commits")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="of the kill times; printed at the end")
     parser.add_argument("--python", default=sys.executable, help="interpreter under test")
     parser.add_argument("--keep", action="store_true", help="keep the scratch directory")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if unknown := set(options.programs) - set(NEEDS):
+        parser.error(f"no such program: {', '.join(sorted(unknown))}")
+    return options
 
 
 def importable(python: str, name: str) -> bool:
@@ -103,7 +106,9 @@ def uninterrupted(bench: Bench, oracle: Ran, every: float) -> Finding:
     if (ran.status, ran.out) == (oracle.status, oracle.out):
         return Finding(Verdict.PASS, "uninterrupted")
     verdict = Verdict.HARD_FAIL if ran.status != oracle.status else Verdict.SILENT_DIVERGENCE
-    return Finding(verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}")
+    return Finding(
+        verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}"
+    )
 
 
 def report(table: list[tuple[str, collections.Counter[str], str]], options: argparse.Namespace) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import os
 import site
@@ -61,22 +62,32 @@ class Roots:
     imports: tuple[str, ...]
 
 
+_sorted: dict[str, tuple[int, bool, bool]] = {}
+"""name -> (id of the module, is it the program's, can it be imported): what `find` has looked at before."""
+
+
 def find() -> Roots:
-    """Sort `sys.modules` into the program's own modules and libraries."""
+    """Sort `sys.modules` into the program's own modules and libraries.
+
+    Called in the program, so that each module is looked at once and not anew in every child.
+    """
     libraries = _library_directories()
     by_value: list[ModuleType] = []
     imports: list[str] = []
     for name, module in list(sys.modules.items()):
-        if name == "__main__":
-            by_value.append(module)
-        elif _is_program(name, module, libraries):
-            if not any(module is known for known in by_value):
+        known = _sorted.get(name)
+        if known is None or known[0] != id(module):
+            own = name == "__main__" or _is_program(name, module, libraries)
+            known = _sorted[name] = (id(module), own, not own and _can_import(name, module))
+        if known[1]:
+            if not any(module is other for other in by_value):
                 by_value.append(module)
-        elif _can_import(name, module):
+        elif known[2]:
             imports.append(name)
     return Roots(tuple(by_value), tuple(imports))
 
 
+@functools.cache
 def _library_directories() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -87,6 +98,8 @@ def _library_directories() -> tuple[str, ...]:
 
 
 def _is_library_path(path: str, libraries: tuple[str, ...]) -> bool:
+    if path.startswith(libraries):  # nearly all are, and following links costs more than all the rest
+        return True
     real = os.path.realpath(path)
     parts = real.split(os.sep)
     return real.startswith(libraries) or "site-packages" in parts or "dist-packages" in parts

@@ -90,7 +90,8 @@ def exec_committer(
 ) -> NoReturn:
     """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
 
-    `encode_ms` goes to the report; `keep_last` is what retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
+    `encode_ms` goes to the report; `keep_last` is what retention keeps once the commit stands (0: everything). Raises
+    OSError if the exec fails.
     """
     request: dict[str, Any] = {
         "home": handover.home_fields(home),
@@ -113,15 +114,14 @@ def main(fd: int) -> None:
     """Commit what the memfd says, answer on the report pipe, then forget what retention says. Never returns."""
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is meant for the program; this is over in milliseconds
     faultpoints.reach("committer.started")
-    request = handover.accept(fd)
-    status = 1
     try:
-        status = _commit(request)
+        _commit(handover.accept(fd))
     finally:
-        os._exit(status)  # nothing is closed: SQLite would fold the WAL, and writer.lock ends with the process
+        os._exit(1)
 
 
-def _commit(request: dict[str, Any]) -> int:
+def _commit(request: dict[str, Any]) -> NoReturn:
+    """Ends the process from inside: returning would close the journal, which folds the WAL, after freeing the lock."""
     home = handover.home_from(request["home"])
     info = handover.pack_from(request["pack"])
     started_ns: int = request["started_ns"]
@@ -142,13 +142,13 @@ def _commit(request: dict[str, Any]) -> int:
         message = f"{type(error).__name__}: {error}"
     _answer(request, info, seq, message, elapsed_ms())
     if seq < 0:
-        return 1
+        os._exit(1)
     if request["keep_last"]:
         from forkpoint.journal import retention
 
         retention.after_commit(db, home, info.run, request["keep_last"])
     connection.fold(home, db)
-    return 0
+    os._exit(0)
 
 
 def _answer(request: dict[str, Any], info: handover.PackInfo, seq: int, message: str, commit_ms: float) -> None:

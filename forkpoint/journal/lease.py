@@ -190,12 +190,15 @@ def wait_for_child(home: Home, run: str, deadline_seconds: float) -> bool:
 
 
 def acquire_reader(home: Home) -> Lease | None:
-    """A lease under which no pack is deleted; None on a read-only store, where nothing is deleted from here."""
+    """A lease under which no pack is deleted; None where none can be made (a read-only store, a full disk)."""
     if not home.writable():
         return None
-    with home.held("leases") as directory:
-        name = f"reader-{new_id()}.lock"
-        fd = _take(directory, name)
+    name = f"reader-{new_id()}.lock"
+    try:
+        with home.held("leases") as directory:
+            fd = _take(directory, name)
+    except OSError:
+        return None
     return None if fd is None else Lease(name, fd)
 
 

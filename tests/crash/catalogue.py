@@ -12,7 +12,13 @@ ARGUMENTS = {
     "command_line": ("--rate", "0.25", "train", "--epochs", "4", "--strict"),
     "ambient_state": ("an", "argument"),
 }
-NEEDS = {"numpy_arrays": ("numpy",), "numpy_random": ("numpy",), "sklearn_digits": ("sklearn",)}
+NEEDS = {
+    "generic_syntax": ("python>=3.12",),
+    "numpy_arrays": ("numpy",),
+    "numpy_random": ("numpy",),
+    "pandas_frames": ("pandas",),
+    "sklearn_digits": ("sklearn",),
+}
 SEEDED = ("seeded_order",)
 """Their output depends on the hash seed itself, so that oracle and run must be given the same one."""
 DIRECT = ("three_down",)

@@ -43,13 +43,15 @@ def level(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture(scope="session")
 def has(python: str) -> Callable[[Iterable[str]], bool]:
-    """Does the interpreter under test have these modules?"""
+    """Does the interpreter under test have these modules, and is it this new (`python>=3.12`)?"""
     known: dict[str, bool] = {}
 
     def check(names: Iterable[str]) -> bool:
         for name in names:
             if name not in known:
                 code = f"import importlib.util as u, sys; sys.exit(u.find_spec({name!r}) is None)"
+                if name.startswith("python>="):
+                    code = f"import sys; sys.exit(sys.version_info < ({name[8:].replace('.', ', ')}))"
                 known[name] = subprocess.run([python, "-c", code], check=False).returncode == 0
             if not known[name]:
                 return False

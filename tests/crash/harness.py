@@ -46,7 +46,7 @@ class Ran:
 
     def refusals(self) -> list[str]:
         """What the program's own helper said about points that were not durable."""
-        return re.findall(r"^REFUSED (.*)$", self.err.decode(errors="replace"), re.M)
+        return re.findall(r"^REFUSED (.*)$", self.err.decode(errors="replace"), re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Killed at every commit point in turn and restored in a new process, each program prints what it would have printed."""
+"""Killed at every commit point in turn and restored in a new process, each program prints what it would have."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ named = pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
 
 def points_of(oracle: Ran) -> list[int]:
     """All the points of a program, as it numbered them itself."""
-    return list(range(1, len(re.findall(rb"^POINT ", oracle.err, re.M)) + 1))
+    return list(range(1, len(re.findall(rb"^POINT ", oracle.err, re.MULTILINE)) + 1))
 
 
 def chosen(points: list[int], level: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Unmodified programs, committed by the timer and killed at random times, end with the output of an uninterrupted run."""
+"""Unmodified programs, committed by the timer and killed at random times, end with an uninterrupted run's output."""
 
 from __future__ import annotations
 

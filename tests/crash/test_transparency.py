@@ -145,7 +145,7 @@ CASES: dict[str, str] = {
         f()
         print(sys.warnoptions)
     """,
-    "relative file and cwd": "import os, sys\nprint(__file__, os.path.basename(os.getcwd()), os.path.exists('program.py'))",
+    "relative file and cwd": "import os, sys\nprint(__file__, os.path.basename(os.getcwd()), os.path.exists(__file__))",
     "timers and clocks": """
         import time, signal
         a = time.monotonic(); signal.setitimer(signal.ITIMER_REAL, 0.05)
@@ -230,7 +230,8 @@ def test_modules_code_and_directories_start_as_with_python(command, pair):
 def test_interpreter_flags_reach_the_program(flags, pair, python):
     code = """
         import sys, warnings
-        print(sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions, sys.dont_write_bytecode, sys.stdout.write_through)
+        print(sys.flags.optimize, sys.flags.dev_mode, sys.warnoptions, sys.dont_write_bytecode)
+        print(sys.stdout.write_through)
         print(sys.flags.isolated, sys.flags.no_user_site, sorted(sys._xoptions))
         assert False, "only without -O"
     """

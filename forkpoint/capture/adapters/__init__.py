@@ -25,6 +25,10 @@ LIBRARIES: Final[dict[str, str]] = {
     "numpy_arrays": "numpy",
     "numpy_settings": "numpy",
     "numpy_random": "numpy.random",
+    "torch_tensors": "torch",
+    "torch_training": "torch",
+    "torch_settings": "torch",
+    "torch_random": "torch",
     "python_random": "random",
     "signals": "signal",
 }

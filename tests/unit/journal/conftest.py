@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from journal_program import Program
+
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
-
-from journal_program import Program
 
 
 @pytest.fixture

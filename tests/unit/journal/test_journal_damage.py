@@ -1,4 +1,4 @@
-"""Damage anywhere in a store: never a wrong byte, the newest sound restore point is found, and what is wrong is named."""
+"""Damage anywhere in a store: never a wrong byte, the newest sound restore point is found, the damage is named."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import pytest
 from journal_program import Program, State, content
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, packfile
+from forkpoint.journal import anchor, connection, known, packfile
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
+from forkpoint.journal.retention import Policy, forget
 from forkpoint.journal.verify import INVARIANTS, verify
 
 SHARED = os.urandom(400)
@@ -101,9 +102,7 @@ def test_a_missing_or_emptied_pack_is_named(program: Program) -> None:
 
 
 @pytest.mark.parametrize("name", ["journal.db", "journal.db-wal"])
-def test_a_flip_anywhere_in_the_journal_never_gives_a_wrong_state(
-    program: Program, tmp_path: Path, name: str
-) -> None:
+def test_a_flip_anywhere_in_the_journal_never_gives_a_wrong_state(program: Program, tmp_path: Path, name: str) -> None:
     """Rows may be hidden (WAL), damaged or unreadable; packs name themselves, so nothing is lost for good."""
     states = _history(program, 4)
     points = list(states)
@@ -261,7 +260,9 @@ def test_without_the_key_nothing_is_parsed(program: Program, tmp_path: Path, mon
     assert [os.path.basename(path) for path in opened] == [".forkpoint", "FORMAT"]
 
 
-def test_another_stores_key_is_refused_as_a_key(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_stores_key_is_refused_as_a_key(
+    program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _history(program)
     other = homes.create(str(tmp_path / "other" / ".forkpoint"))
     monkeypatch.setenv("FORKPOINT_KEY_FILE", str(tmp_path / "config" / "forkpoint" / "keys" / other.key_id))
@@ -274,7 +275,9 @@ def test_rows_written_without_the_key_are_not_believed(program: Program) -> None
     states = _history(program)
     with program.home.writer_lock():
         db = connection.open_writer(program.home)
-        db.execute("UPDATE point SET packs = (SELECT pack FROM point WHERE number = 1), label = 'evil' WHERE number = 3")
+        db.execute(
+            "UPDATE point SET packs = (SELECT pack FROM point WHERE number = 1), label = 'evil' WHERE number = 3"
+        )
         db.close()
     id, state, named = _restored(program.home, program.run.id)
     assert state == states[id] and named
@@ -328,6 +331,46 @@ def test_damages_use_the_published_names(program: Program) -> None:
         db.execute("UPDATE point SET label = 'evil' WHERE number = 2")
         db.close()
     assert {damage.invariant for damage in verify(program.home).damages} <= set(INVARIANTS)
+
+
+def test_an_anchor_that_could_not_be_written_contradicts_nothing(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by failing every system call in turn: the point the old anchor names was forgotten meanwhile."""
+    for step in range(3):
+        program.commit([bytes([step])])
+
+    def failing(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(anchor, "write", failing)
+    point = program.commit([b"last"])
+    program.parent = point
+    forget(program.home, Policy(keep_last=1))
+    with Reader(program.home) as reader:
+        assert [found.id for found in reader.points()] == [point]
+    assert verify(program.home).damages == ()
+
+
+def test_nothing_after_the_commit_can_make_it_a_failure(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    for module, name in ((anchor, "write"), (known, "advance")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, failing)
+            point = program.commit([b"x"])
+        with Reader(program.home) as reader:
+            assert reader.has(point)
+
+
+def test_the_journal_is_read_where_no_shared_memory_can_be_made(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point = program.commit([b"x"])
+    monkeypatch.setattr(connection, "_open_in_place", lambda home: None)
+    with Reader(program.home) as reader:
+        assert reader.has(point)
 
 
 def test_all_damaged_says_so_and_gives_nothing(program: Program) -> None:

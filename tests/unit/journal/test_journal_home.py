@@ -27,7 +27,11 @@ def test_a_store_and_its_key_are_private_whatever_the_umask(tmp_path: Path, monk
         Program(home).commit([b"x"])
     finally:
         os.umask(old)
-    for path in [Path(home.path), *Path(home.path).rglob("*"), tmp_path / "config" / "forkpoint" / "keys" / home.key_id]:
+    for path in [
+        Path(home.path),
+        *Path(home.path).rglob("*"),
+        tmp_path / "config" / "forkpoint" / "keys" / home.key_id,
+    ]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
     assert home.key.hex() not in "".join(
         file.read_bytes().hex() for file in Path(home.path).rglob("*") if file.is_file()
@@ -113,7 +117,9 @@ def test_network_filesystems_are_refused_by_name(tmp_path: Path, kind: str, monk
     assert caught.value.exit_status == 125 and "--store" in caught.value.hint
 
 
-def test_a_read_only_store_can_be_read_and_says_so_when_written_to(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_store_can_be_read_and_says_so_when_written_to(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     point = program.commit([b"x"])
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     before = {path: path.stat().st_mtime_ns for path in Path(program.home.path).rglob("*")}

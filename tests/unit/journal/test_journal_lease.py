@@ -43,7 +43,7 @@ def test_the_lease_survives_an_exec_when_passed_on(home: Home) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.startswith("True ")
-    assert not done.stdout.split()[1] == str(os.getpid())
+    assert done.stdout.split()[1] != str(os.getpid())
     assert lease.is_alive(home, run) and not lease.program_alive(home, run), "the one noted is gone, the lease is not"
     held.release()
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from forkpoint import errors, limits
-from forkpoint.journal import codec, home as homes, lease, pack, pack_place, packfile, record, seal
-from forkpoint.journal.home import Home, new_id
-from forkpoint.journal.runs import RunInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from journal_program import Program, manifest
+
+from forkpoint import errors, limits
+from forkpoint.journal import codec, lease, pack, pack_place, packfile, record, seal
+from forkpoint.journal import home as homes
+from forkpoint.journal.home import Home, new_id
+from forkpoint.journal.runs import RunInfo
 
 NUMBERS = b"".join(struct.pack("<f", 1.0 + n / 1000) for n in range(20000))
 SAMPLES = [b"", b"x", b"abc" * 1000, os.urandom(5000), NUMBERS, NUMBERS[:-3], bytes(300_000)]
@@ -102,10 +103,9 @@ def test_swapped_records_are_noticed(program: Program) -> None:
 
 def test_a_record_with_the_right_tag_for_another_id_is_refused(program: Program) -> None:
     one, two = os.urandom(100), os.urandom(100)
-    name, path = _written(program, [one, two])
-    with packfile.PackFile(program.home, name) as file:
-        with pytest.raises(errors.IntegrityError, match="another record"):
-            file.read(pack.HEADER_BYTES, program.home.seal.chunk_id(two))
+    name, _ = _written(program, [one, two])
+    with packfile.PackFile(program.home, name) as file, pytest.raises(errors.IntegrityError, match="another record"):
+        file.read(pack.HEADER_BYTES, program.home.seal.chunk_id(two))
 
 
 def test_a_damaged_index_loses_no_chunk(program: Program) -> None:

@@ -15,7 +15,7 @@ RUN_A, RUN_B = "aaaa" + "0" * 28, "aabb" + "1" * 28
 
 def _point(number: int, id: str, run: str, seq: int, parent: str | None, label: str | None = None) -> Point:
     return Point(
-        id.ljust(32, "f"), run, seq, number, parent and parent.ljust(32, "f"), label, "2026", "explicit", True, "x:1 in f",
+        id.ljust(32, "f"), run, seq, number, parent and parent.ljust(32, "f"), label, "2026", "explicit", True, "x:1",
         1, 1, 0.0, 0.0, "p", ("p",), None,
     )  # fmt: skip
 
@@ -42,7 +42,9 @@ def test_a_reference_names_one_point(reference: str, number: int) -> None:
     assert refs.resolve(POINTS, RUNS, reference).number == number
 
 
-@pytest.mark.parametrize("reference", ["", "444", "nope", "aaaa@9", "latest~1", "1111~1", "~", "aaaa@", "@1", "latest~x"])
+@pytest.mark.parametrize(
+    "reference", ["", "444", "nope", "aaaa@9", "latest~1", "1111~1", "~", "aaaa@", "@1", "latest~x"]
+)
 def test_what_names_nothing_is_said_with_candidates(reference: str) -> None:
     with pytest.raises(errors.UnknownReference) as caught:
         refs.resolve(POINTS, RUNS, reference)
