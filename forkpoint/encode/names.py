@@ -93,6 +93,8 @@ class Names:
                         continue
                     if getattr(value, "__module__", None) not in self.by_value:
                         found.setdefault(id(value), (name, key))
+                        if issubclass(kind, type) and kind is not type and kind.__module__ not in self.by_value:
+                            found.setdefault(id(kind), (name, f"{key}.__class__"))
             self._offered = found
         return self._offered
 
