@@ -8,7 +8,7 @@ import struct
 EPOCHS = 24
 
 random.seed(7)
-inputs = [[random.gauss(0, 1) for _ in range(8)] for _ in range(700)]
+inputs = [[random.gauss(0, 1) for _ in range(8)] for _ in range(500)]
 targets = [math.sin(sum(row)) for row in inputs]
 
 

@@ -11,7 +11,7 @@ EPOCHS = 24
 images, labels = load_digits(return_X_y=True)
 images = images / 16.0
 rng = np.random.default_rng(7)
-model = MLPClassifier((64, 32), random_state=3, learning_rate_init=0.003)
+model = MLPClassifier((48, 24), random_state=3, learning_rate_init=0.003)
 
 
 def batches(size):
@@ -24,7 +24,7 @@ def batches(size):
 
 for epoch in range(EPOCHS):
     losses = []
-    for inputs, targets in batches(56):
+    for inputs, targets in batches(100):
         model.partial_fit(inputs, targets, classes=range(10))
         losses.append(model.loss_)
     accuracy = model.score(images[1400:], labels[1400:])

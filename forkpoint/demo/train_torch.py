@@ -18,7 +18,7 @@ labels = torch.cat([torch.zeros(1500), torch.ones(1500)])
 model = nn.Sequential(nn.Linear(2, 96), nn.ReLU(), nn.Dropout(0.1), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 1))
 optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
-loader = DataLoader(TensorDataset(points, labels), batch_size=120, shuffle=True)
+loader = DataLoader(TensorDataset(points, labels), batch_size=200, shuffle=True)
 criterion = nn.BCEWithLogitsLoss()
 
 for epoch in range(EPOCHS):

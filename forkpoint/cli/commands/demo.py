@@ -148,7 +148,9 @@ def _environment(scratch: Path) -> dict[str, str]:
     """This environment without the user's choices, and with a store and a key that end with the demo."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FORKPOINT_")}
     own = {"FORKPOINT_STORE": "store", "XDG_CONFIG_HOME": "config", "XDG_STATE_HOME": "state"}
-    return {**kept, **{name: str(scratch / folder) for name, folder in own.items()}}
+    # One thread: models this small only get slower with more, on a busy machine a hundredfold.
+    threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    return {**kept, **threads, **{name: str(scratch / folder) for name, folder in own.items()}}
 
 
 def _expect(holds: bool, claim: str, ended: Ended) -> None:
