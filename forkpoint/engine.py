@@ -10,10 +10,8 @@ from __future__ import annotations
 import atexit
 import datetime
 import os
-import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +26,7 @@ from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
+from forkpoint.order import interpreter_flags
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -217,7 +216,7 @@ class Engine:
         if problem:
             raise errors.Refused(problem)
         captured = time.perf_counter()
-        point = uuid.uuid4().hex
+        point = home.new_id()
         child = forker.fork(
             lambda side: self._write(side, point, moment),
             keep_fds=(self._lease.fd,),
@@ -331,7 +330,7 @@ class Engine:
         """What it takes to start this program again, and what it ran on."""
         start = {
             "python": list(sys.version_info[:3]),
-            "flags": subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+            "flags": interpreter_flags(),
             "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
             "hash_secret": _native.hash_secret().hex(),
             "frames": len(moment.stack.frames),
