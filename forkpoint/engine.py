@@ -12,7 +12,7 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,14 +106,13 @@ class Engine:
             facts={"kind": "plain"},
         )
         engine = cls(settings, store, info, lease.acquire(store, info.id))
-        atexit.register(engine.end, quick=True)
+        atexit.register(engine._end_plain)
         return engine
 
     # ------------------------------------------------------------------ the program's life
 
     def begin(self) -> None:
-        """Called before the program's first line, and again in a restored process: counters and timers start."""
-        stdout.install()
+        """Automatic commits begin: before the program's first line, and again in a restored process."""
         self._trigger = Autosave(self)
         self._trigger.start()
 
@@ -140,6 +139,12 @@ class Engine:
             say(f"the end of the run could not be recorded: {problem}")
         if not self.settings.quiet:
             self._say_end(finished)
+
+    def _end_plain(self) -> None:
+        """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
+        if hasattr(sys, "last_value"):
+            self.leaving(1, finished=False)
+        self.end()
 
     def _say_end(self, finished: bool) -> None:
         totals = self.totals
@@ -340,24 +345,45 @@ class Engine:
 
     # ------------------------------------------------------------------ coming back
 
-    def go_on(self, plan_fd: int, cwd: str | None) -> None:
-        """Bring the program back from the restore point in `plan_fd` and let it run to its end."""
+    def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
+        """Put the state of the restore point in `plan_fd` back; what is returned lets the program go on to its end.
+
+        Raises `RestoreFailed` when an object or a library's state cannot be put back; the store is unchanged, and this
+        process must not go on.
+        """
         with open(plan_fd, "rb") as stream:
             stream.seek(0)
             plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
+        try:
+            image = self._rebuild(manifest, source, cwd)
+        except errors.ForkpointError:
+            raise
+        except Exception as problem:
+            raise errors.RestoreFailed(
+                f"restore point {manifest.point[:12]} cannot be brought back: {type(problem).__name__}: {problem}",
+                hint=f"an earlier one: forkpoint restore {manifest.run[:8]}@{plan.seq - 1} --store {self.store.path}",
+            ) from problem
+        finally:
+            source.close()
+        known.reset(self.store, self.run, manifest.point, plan.packs_by_chunk())
+        self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
+        captured = image.stack
+        assert captured is not None
+        return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
+
+    def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
         preamble = unpickler.decode_preamble(manifest.pods, source)
         install.prepare(preamble, cwd)
         ambient.prepare(preamble.facts)
         image = unpickler.decode(manifest.pods, source)
-        self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
         registry.restore(image.ambient["forkpoint"])
         ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())
-        source.close()
-        known.reset(self.store, self.run, manifest.point, plan.packs_by_chunk())
+        return image
+
+    def _resume(self, captured: CapturedStack, point: Checkpoint) -> object:
         for function in registry.after_restore:
             function()
-        assert image.stack is not None
         self.begin()
-        resume.resume(image.stack, Checkpoint(manifest.point, restored=True))
+        return resume.resume(captured, point)

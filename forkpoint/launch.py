@@ -31,11 +31,20 @@ def main(order_fd: int) -> None:
     order = Order.from_fd(order_fd)
     engine = _engine(order)
     if order.kind == "restore":
-        if engine is None:
-            raise SystemExit(errors.StartFailed.exit_status)
-        _finish(lambda: engine.go_on(order.plan_fd, order.cwd), engine)
+        _finish(_come_back(order, engine), engine)
     else:
         _finish(lambda: run_program(*_prepare(order), engine), engine)
+
+
+def _come_back(order: Order, engine: Engine | None) -> Callable[[], object]:
+    """The program, ready to go on; ends this process with the error's own status when it cannot be."""
+    if engine is None:
+        raise SystemExit(errors.StartFailed.exit_status)
+    try:
+        return engine.come_back(order.plan_fd, order.cwd)
+    except errors.ForkpointError as problem:
+        say("\n".join(filter(None, (str(problem), problem.hint))))
+        raise SystemExit(problem.exit_status) from None
 
 
 def _engine(order: Order) -> Engine | None:
@@ -59,7 +68,7 @@ def run_program(code: types.CodeType, module: types.ModuleType, engine: Engine |
 capture_stack.set_base(run_program.__code__)
 
 
-def _finish(program: Callable[[], None], engine: Engine | None) -> None:
+def _finish(program: Callable[[], object], engine: Engine | None) -> None:
     """Run `program` and leave as plain python would: same traceback, same exit status, forkpoint's end told."""
     if engine is not None:
         atexit.register(engine.end)
