@@ -32,6 +32,7 @@ POINTS: Final[frozenset[str]] = frozenset(
         "forget.rows-deleted",
         "forget.files-deleted",
         "program.forked",
+        "program.durable",
     }
 )
 

@@ -1,9 +1,425 @@
+/* Fast paths over the object graph: a filter the C pickler asks about every object, and an instance's attributes
+   read and written without running the program's code. */
 #include "parts.h"
 
-PyMethodDef forkpoint_graph_methods[] = {{NULL, NULL, 0, NULL}};
+#include <internal/pycore_moduleobject.h>
+#include <stddef.h>
+
+/* ---- which keys hash by running Python code ------------------------------------------------------------------ */
+
+static destructor subtype_dealloc; /* what tp_dealloc is for a class made by a class statement */
+static hashfunc slot_tp_hash; /* what tp_hash is for a class with a Python __hash__ (Objects/typeobject.c) */
+
+/* A key whose hash may need state that is not there yet while the graph is being rebuilt. */
+static int hash_needs_care(PyObject *key)
+{
+    PyTypeObject *type = Py_TYPE(key);
+    if (type == &PyUnicode_Type || type == &PyLong_Type || type == &PyBytes_Type || type == &PyFloat_Type) {
+        return 0;
+    }
+    if (type->tp_hash == slot_tp_hash) {
+        return 1;
+    }
+    if (PyTuple_Check(key)) {
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(key); i++) {
+            if (hash_needs_care(PyTuple_GET_ITEM(key, i))) {
+                return 1;
+            }
+        }
+        return 0;
+    }
+    if (PyFrozenSet_Check(key) || PyWeakref_Check(key) || type == &PyMethod_Type) {
+        return 1;
+    }
+    return 0;
+}
+
+static int dict_needs_care(PyObject *dict)
+{
+    Py_ssize_t position = 0;
+    PyObject *key;
+    while (PyDict_Next(dict, &position, &key, NULL)) {
+        if (Py_TYPE(key) != &PyUnicode_Type && hash_needs_care(key)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int set_needs_care(PyObject *op)
+{
+    PySetObject *set = (PySetObject *)op;
+    for (Py_ssize_t i = 0; i <= set->mask; i++) {
+        if (set->table[i].key != NULL && set->table[i].hash != -1 && hash_needs_care(set->table[i].key)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* Would adding the keys one by one to an empty set give this very table? Only asked for atoms, whose hash and
+   equality run no Python code. Returns -1 with an exception set on failure. */
+static int set_is_plain(PyObject *op)
+{
+    PySetObject *set = (PySetObject *)op;
+    if (set->finger != 0) {
+        return 0;
+    }
+    if (set->used == 0) {
+        return set->mask == PySet_MINSIZE - 1 && set->fill == 0;
+    }
+    PyObject *probe = PySet_New(NULL);
+    if (probe == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i <= set->mask; i++) {
+        PyObject *key = set->table[i].key;
+        if (key == NULL || set->table[i].hash == -1) {
+            continue;
+        }
+        if (!(PyUnicode_CheckExact(key) || PyLong_CheckExact(key) || PyBytes_CheckExact(key) ||
+              PyFloat_CheckExact(key))) {
+            Py_DECREF(probe);
+            return 0;
+        }
+        if (PySet_Add(probe, key) < 0) {
+            Py_DECREF(probe);
+            return -1;
+        }
+    }
+    PySetObject *again = (PySetObject *)probe;
+    int same = again->mask == set->mask && again->fill == set->fill;
+    for (Py_ssize_t i = 0; same && i <= set->mask; i++) {
+        same = again->table[i].key == set->table[i].key;
+    }
+    Py_DECREF(probe);
+    return same;
+}
+
+static PyObject *keys_need_care(PyObject *Py_UNUSED(module), PyObject *container)
+{
+    if (PyDict_Check(container)) {
+        return PyBool_FromLong(dict_needs_care(container));
+    }
+    if (PyAnySet_Check(container)) {
+        return PyBool_FromLong(set_needs_care(container));
+    }
+    PyErr_SetString(PyExc_TypeError, "keys_need_care() takes a dict or a set");
+    return NULL;
+}
+
+/* is_python_class(cls): was it made by a class statement or type(), not by C code? */
+static PyObject *is_python_class(PyObject *Py_UNUSED(module), PyObject *cls)
+{
+    return PyBool_FromLong(PyType_Check(cls) && ((PyTypeObject *)cls)->tp_dealloc == subtype_dealloc);
+}
+
+/* class_swap(cls, name, value) -> what the class's namespace held under that name. For heap types, also those whose
+   attributes cannot be set (typing.Generic); the name must be there. */
+static PyObject *class_swap(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyTypeObject *type;
+    PyObject *name, *value;
+    if (!PyArg_ParseTuple(args, "O!UO", &PyType_Type, &type, &name, &value)) {
+        return NULL;
+    }
+    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
+        PyErr_SetString(PyExc_TypeError, "class_swap() takes a heap type");
+        return NULL;
+    }
+    PyObject *old = PyDict_GetItemWithError(type->tp_dict, name);
+    if (old == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, name);
+        }
+        return NULL;
+    }
+    Py_INCREF(old);
+    if (PyDict_SetItem(type->tp_dict, name, value) < 0) {
+        Py_DECREF(old);
+        return NULL;
+    }
+    PyType_Modified(type);
+    return old;
+}
+
+/* ---- the filter ------------------------------------------------------------------------------------------------ */
+
+/* Set as `persistent_id` of a C pickler: asked for every single object, it answers None for nearly all of them
+   without a Python call. `callback(obj)` decides about the rest: registered containers, sets whose table would
+   change, dicts and sets whose keys hash by Python code. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *callback; /* owned */
+    uintptr_t *table;   /* open addressing over addresses; 0 is empty; owned memory, no references */
+    size_t mask;
+    size_t used;
+} filter_object;
+
+static size_t filter_slot(const filter_object *self, uintptr_t address)
+{
+    size_t i = (size_t)((address >> 4) * 0x9e3779b97f4a7c15ULL >> 20) & self->mask;
+    while (self->table[i] != 0 && self->table[i] != address) {
+        i = (i + 1) & self->mask;
+    }
+    return i;
+}
+
+static int filter_grow(filter_object *self)
+{
+    size_t size = (self->mask + 1) * 2;
+    uintptr_t *old = self->table;
+    size_t old_mask = self->mask;
+    uintptr_t *table = PyMem_Calloc(size, sizeof(uintptr_t));
+    if (table == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    self->table = table;
+    self->mask = size - 1;
+    for (size_t i = 0; old != NULL && i <= old_mask; i++) {
+        if (old[i] != 0) {
+            table[filter_slot(self, old[i])] = old[i];
+        }
+    }
+    PyMem_Free(old);
+    return 0;
+}
+
+static int filter_add(filter_object *self, uintptr_t address)
+{
+    if ((self->used + 1) * 2 > self->mask + 1 && filter_grow(self) < 0) {
+        return -1;
+    }
+    size_t i = filter_slot(self, address);
+    if (self->table[i] == 0) {
+        self->table[i] = address;
+        self->used++;
+    }
+    return 0;
+}
+
+static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    filter_object *self = (filter_object *)op;
+    if (PyVectorcall_NARGS(nargsf) != 1 || kwnames != NULL) {
+        PyErr_SetString(PyExc_TypeError, "a filter takes one object");
+        return NULL;
+    }
+    PyObject *obj = args[0];
+    PyTypeObject *type = Py_TYPE(obj);
+    int ask = 0;
+    if (type == &PyDict_Type) {
+        ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0 || dict_needs_care(obj);
+    }
+    else if (type == &PyList_Type) {
+        ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0;
+    }
+    else if (type == &PySet_Type || type == &PyFrozenSet_Type) {
+        ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0;
+        if (!ask) {
+            int plain = set_is_plain(obj);
+            if (plain < 0) {
+                return NULL;
+            }
+            ask = !plain;
+        }
+    }
+    if (!ask) {
+        Py_RETURN_NONE;
+    }
+    return PyObject_CallOneArg(self->callback, obj);
+}
+
+static PyObject *filter_register(PyObject *op, PyObject *ids)
+{
+    PyObject *iterator = PyObject_GetIter(ids);
+    if (iterator == NULL) {
+        return NULL;
+    }
+    PyObject *item;
+    while ((item = PyIter_Next(iterator)) != NULL) {
+        void *address = PyLong_AsVoidPtr(item);
+        Py_DECREF(item);
+        if ((address == NULL && PyErr_Occurred()) || filter_add((filter_object *)op, (uintptr_t)address) < 0) {
+            Py_DECREF(iterator);
+            return NULL;
+        }
+    }
+    Py_DECREF(iterator);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *callback;
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) != 0) {
+        PyErr_SetString(PyExc_TypeError, "GraphFilter takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "O:GraphFilter", &callback)) {
+        return NULL;
+    }
+    filter_object *self = (filter_object *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        return NULL;
+    }
+    self->vectorcall = filter_call;
+    self->callback = Py_NewRef(callback);
+    self->mask = 511;
+    self->table = PyMem_Calloc(self->mask + 1, sizeof(uintptr_t));
+    if (self->table == NULL) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    return (PyObject *)self;
+}
+
+static int filter_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(((filter_object *)op)->callback);
+    return 0;
+}
+
+static int filter_clear(PyObject *op)
+{
+    Py_CLEAR(((filter_object *)op)->callback);
+    return 0;
+}
+
+static void filter_dealloc(PyObject *op)
+{
+    PyObject_GC_UnTrack(op);
+    filter_clear(op);
+    PyMem_Free(((filter_object *)op)->table);
+    Py_TYPE(op)->tp_free(op);
+}
+
+static PyMethodDef filter_methods[] = {
+    {"register", filter_register, METH_O, "register(ids): ask the callback about the containers at these addresses"},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyTypeObject filter_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "forkpoint._native.GraphFilter",
+    .tp_basicsize = sizeof(filter_object),
+    .tp_doc = "GraphFilter(callback): a persistent_id for the C pickler; None unless callback(obj) must decide",
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+    .tp_vectorcall_offset = offsetof(filter_object, vectorcall),
+    .tp_call = PyVectorcall_Call,
+    .tp_new = filter_new,
+    .tp_traverse = filter_traverse,
+    .tp_clear = filter_clear,
+    .tp_dealloc = filter_dealloc,
+    .tp_methods = filter_methods,
+};
+
+/* ---- an instance's attributes ---------------------------------------------------------------------------------- */
+
+/* instance_dict(obj) -> (dict or None, shared): the attribute dict itself, whatever the class says __dict__ is;
+   shared when somebody else holds it too, so that a copy would break an alias. */
+static PyObject *instance_dict(PyObject *Py_UNUSED(module), PyObject *obj)
+{
+    PyObject *dict = PyObject_GenericGetDict(obj, NULL);
+    if (dict == NULL) {
+        if (!PyErr_ExceptionMatches(PyExc_AttributeError)) {
+            return NULL;
+        }
+        PyErr_Clear();
+        return Py_BuildValue("OO", Py_None, Py_False);
+    }
+    int shared = Py_REFCNT(dict) > 2;
+    return Py_BuildValue("NO", dict, shared ? Py_True : Py_False);
+}
+
+/* instance_fill(obj, state): state is a dict merged into the instance's, as pickle's BUILD does but never asking the
+   class (no __setstate__, no __setattr__, no __getattr__). */
+static PyObject *instance_fill(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2 || !PyDict_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "instance_fill(obj, dict)");
+        return NULL;
+    }
+    PyObject *dict = PyObject_GenericGetDict(args[0], NULL);
+    if (dict == NULL) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(args[1], &position, &key, &value)) {
+        Py_INCREF(key);
+        if (PyUnicode_CheckExact(key)) {
+            PyUnicode_InternInPlace(&key); /* attribute lookups compare by identity first */
+        }
+        int failed = PyDict_SetItem(dict, key, value);
+        Py_DECREF(key);
+        if (failed) {
+            Py_DECREF(dict);
+            return NULL;
+        }
+    }
+    Py_DECREF(dict);
+    Py_RETURN_NONE;
+}
+
+/* instance_adopt(obj, dict): the instance's attribute dict becomes this very dict. Through the setter that class
+   statements make: on 3.13 PyObject_GenericSetDict would leave inline values behind (Objects/object.c). */
+static PyObject *instance_adopt(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "instance_adopt(obj, dict)");
+        return NULL;
+    }
+    PyObject *mro = Py_TYPE(args[0])->tp_mro;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(mro); i++) {
+        PyTypeObject *type = (PyTypeObject *)PyTuple_GET_ITEM(mro, i);
+        PyObject *setter = type->tp_flags & Py_TPFLAGS_HEAPTYPE ? PyDict_GetItemString(type->tp_dict, "__dict__") : NULL;
+        if (setter != NULL && Py_IS_TYPE(setter, &PyGetSetDescr_Type)) {
+            return Py_TYPE(setter)->tp_descr_set(setter, args[0], args[1]) < 0 ? NULL : Py_NewRef(Py_None);
+        }
+    }
+    return PyObject_GenericSetDict(args[0], args[1], NULL) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+/* module_adopt(module, dict): the module's namespace becomes this very dict, which functions may have as globals. */
+static PyObject *module_adopt(PyObject *Py_UNUSED(self), PyObject *const *args, Py_ssize_t nargs)
+{
+    if (nargs != 2 || !PyModule_Check(args[0]) || !PyDict_CheckExact(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "module_adopt(module, dict)");
+        return NULL;
+    }
+    Py_XSETREF(((PyModuleObject *)args[0])->md_dict, Py_NewRef(args[1]));
+    Py_RETURN_NONE;
+}
+
+PyMethodDef forkpoint_graph_methods[] = {
+    {"keys_need_care", keys_need_care, METH_O, "keys_need_care(container): do its keys hash by running Python code?"},
+    {"is_python_class", is_python_class, METH_O, "is_python_class(cls): made by a class statement or type()"},
+    {"class_swap", class_swap, METH_VARARGS, "class_swap(cls, name, value) -> what was there"},
+    {"instance_dict", instance_dict, METH_O, "instance_dict(obj) -> (its attribute dict or None, is it shared)"},
+    {"instance_fill", (PyCFunction)(void (*)(void))instance_fill, METH_FASTCALL, "instance_fill(obj, dict)"},
+    {"instance_adopt", (PyCFunction)(void (*)(void))instance_adopt, METH_FASTCALL, "instance_adopt(obj, dict)"},
+    {"module_adopt", (PyCFunction)(void (*)(void))module_adopt, METH_FASTCALL, "module_adopt(module, dict)"},
+    {NULL, NULL, 0, NULL},
+};
 
 int forkpoint_graph_init(PyObject *module)
 {
-    (void)module;
-    return 0;
+    PyObject *namespace = Py_BuildValue("{s:O}", "__hash__", (PyObject *)&PyBaseObject_Type);
+    PyObject *probe = PyObject_CallFunction((PyObject *)&PyType_Type, "s(O)N", "probe", &PyBaseObject_Type, namespace);
+    if (probe == NULL) {
+        return -1;
+    }
+    slot_tp_hash = ((PyTypeObject *)probe)->tp_hash;
+    subtype_dealloc = ((PyTypeObject *)probe)->tp_dealloc;
+    Py_DECREF(probe);
+    if (PyType_Ready(&filter_type) < 0) {
+        return -1;
+    }
+    return PyModule_AddObjectRef(module, "GraphFilter", (PyObject *)&filter_type);
 }

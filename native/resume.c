@@ -1,6 +1,593 @@
-#include "parts.h"
+/* Letting captured frames go on (PEP 523): each is entered by a real call, filled, and run once its callee is back.
 
-PyMethodDef forkpoint_resume_methods[] = {{NULL, NULL, 0, NULL}};
+   resume() calls the outermost frame's function with placeholders. The evaluation hook gets the fresh frame, fills it
+   and links it as the running one, then does the same for the next record. When the innermost frame is reached the
+   hook is gone for good: the program runs at full speed. When a callee comes back, `outcome` of its caller's plan
+   says what an ordinary interpreter would have done at that instruction, and the caller's frame is run from there. */
+#include "frames.h"
+
+#include <sys/mman.h>
+#include <ucontext.h>
+
+/* What the callee's outcome means for its caller. Names as in FrameRecord.plan["outcome"]. */
+typedef enum {
+    OUTCOME_VALUE,     /* innermost: checkpoint() returns the resume value */
+    OUTCOME_NOTHING,   /* innermost: the next instruction has not begun */
+    OUTCOME_PUSH,      /* the returned value is the instruction's result */
+    OUTCOME_NONE,      /* exec(): the result is None whatever the code returned */
+    OUTCOME_OBJECT,    /* a class call: the result is the object whose __init__ returned None */
+    OUTCOME_DROP,      /* the returned value is ignored (__setattr__, a setter, ...) */
+    OUTCOME_ENTER,     /* `with`: the exit method stays below the value of __enter__ */
+    OUTCOME_NEXT,      /* next(), send(), throw() on a generator */
+    OUTCOME_NEXT_DEFAULT, /* next(generator, default) */
+    OUTCOME_CALL_DEFAULT, /* next(object, default), where the object has a Python __next__ */
+    OUTCOME_CLOSE,     /* close() on a generator */
+    OUTCOME_FOR,       /* `for` over a generator: yielded, or exhausted */
+    OUTCOME_FOR_NEXT,  /* `for` over an object with a Python __next__ */
+    OUTCOME_SEND,      /* `yield from`, `await` */
+    OUTCOME_TRUTH,     /* the result is the value's truth */
+    OUTCOME_UNTRUTH,   /* `not in` */
+    OUTCOME_ITERATOR,  /* iter(): what __iter__ returned must be an iterator */
+    OUTCOME_OPERATOR,  /* NotImplemented means: the other operand is asked */
+    OUTCOME_COUNT
+} fp_outcome;
+
+static const char *const outcome_names[OUTCOME_COUNT] = {
+    "value", "nothing", "push",     "none", "object", "drop",    "enter",    "next",
+    "next-default", "call-default", "close", "for", "for-next", "send", "truth", "untruth",
+    "iterator", "operator",
+};
+
+typedef enum { KIND_FUNCTION, KIND_CODE, KIND_GENERATOR } fp_kind;
+
+/* One captured frame. All objects borrowed from the tuple resume() was given, which outlives the session. */
+typedef struct {
+    fp_kind kind;
+    PyObject *target; /* function, code or generator */
+    PyObject *namespace, *local_namespace;
+    PyObject *slots;
+    PyObject *code;
+    PyObject *exception;
+    PyObject *plan;
+    PyObject *before, *after, *object;
+    long position, next, keep, end, end_keep, truth;
+    fp_outcome outcome;
+} fp_record;
+
+typedef enum { CALLEE_RAISED = -1, CALLEE_RETURNED = 0, CALLEE_YIELDED = 1, CALLEE_NONE = 2 } fp_status;
+
+/* The one restore of this process. `records` is NULL when none is under way or being gone on with. */
+static struct {
+    fp_record *records;
+    Py_ssize_t count;
+    Py_ssize_t pending; /* the record whose fresh frame is awaited, or -1 */
+    int rebuilding;     /* between resume() and the innermost frame: no capture */
+    int hooked;
+    _PyFrameEvalFunction previous_eval;
+    PyObject *value;    /* borrowed: what checkpoint() returns */
+    PyObject *fallback; /* borrowed: asked when an operator method returned NotImplemented */
+    long recursion;
+    PyObject *plans;    /* owned: address -> plan, of restored frames whose callee is out */
+} session = {.pending = -1};
+
+static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag);
+
+static void set_hook(PyThreadState *ts, int on)
+{
+    if (on && !session.hooked) {
+        session.previous_eval = _PyInterpreterState_GetEvalFrameFunc(ts->interp);
+        _PyInterpreterState_SetEvalFrameFunc(ts->interp, evaluate);
+    }
+    else if (!on && session.hooked) {
+        _PyInterpreterState_SetEvalFrameFunc(ts->interp, session.previous_eval);
+    }
+    session.hooked = on;
+}
+
+static PyObject *address_of(fp_frame *frame)
+{
+    return PyLong_FromVoidPtr(frame);
+}
+
+PyObject *forkpoint_restored_plan(fp_frame *frame)
+{
+    if (session.plans == NULL || PyDict_GET_SIZE(session.plans) == 0) {
+        return NULL;
+    }
+    PyObject *address = address_of(frame);
+    PyObject *plan = address != NULL ? PyDict_GetItemWithError(session.plans, address) : NULL;
+    Py_XDECREF(address);
+    PyErr_Clear();
+    return plan;
+}
+
+/* 0, or -1 with an exception. */
+static int remember_plan(fp_frame *frame, PyObject *plan)
+{
+    PyObject *address = address_of(frame);
+    int failed = address == NULL || PyDict_SetItem(session.plans, address, plan) < 0;
+    Py_XDECREF(address);
+    return failed ? -1 : 0;
+}
+
+/* Keeps the current exception, if any. */
+static void forget_plan(fp_frame *frame)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyObject *address = address_of(frame);
+    if (address == NULL || PyDict_DelItem(session.plans, address) < 0) {
+        PyErr_Clear();
+    }
+    Py_XDECREF(address);
+    PyErr_Restore(type, value, traceback);
+}
+
+/* ------------------------------------------------------------------------------------ what an outcome means */
+
+static void push(fp_frame *frame, PyObject *value)
+{
+    frame->localsplus[frame->stacktop++] = value == forkpoint_null ? NULL : Py_NewRef(value);
+}
+
+static void push_all(fp_frame *frame, PyObject *values)
+{
+    for (Py_ssize_t i = 0; values != NULL && i < PyList_GET_SIZE(values); i++) {
+        push(frame, PyList_GET_ITEM(values, i));
+    }
+}
+
+static void cut(fp_frame *frame, long keep)
+{
+    while (frame->stacktop > keep) {
+        frame->stacktop--;
+        Py_CLEAR(frame->localsplus[frame->stacktop]); /* 3.11's macro evaluates its argument twice */
+    }
+}
+
+/* Go on behind the instruction, with `value` (borrowed, NULL for none) as its result. */
+static int go_on(fp_frame *frame, const fp_record *record, PyObject *value)
+{
+    cut(frame, record->keep);
+    push_all(frame, record->before);
+    if (value != NULL) {
+        push(frame, value);
+    }
+    push_all(frame, record->after);
+    fp_set_next(frame, record->next);
+    return 0;
+}
+
+/* Go on where the loop or the delegation ends, with `value` (borrowed, NULL for none) as its result. */
+static int go_to_end(fp_frame *frame, const fp_record *record, PyObject *value)
+{
+    cut(frame, record->end_keep);
+    if (value != NULL) {
+        push(frame, value);
+    }
+    fp_set_next(frame, record->end);
+    return 0;
+}
+
+/* StopIteration(value), as a generator's return does it. Always -1. */
+static int stop_iteration(PyObject *value)
+{
+    PyObject *stop = value == Py_None ? PyObject_CallNoArgs(PyExc_StopIteration)
+                                      : PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (stop != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, stop);
+        Py_DECREF(stop);
+    }
+    return -1;
+}
+
+static int close_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
+{
+    if (status == CALLEE_YIELDED) {
+        PyErr_SetString(PyExc_RuntimeError, "generator ignored GeneratorExit");
+        return -1;
+    }
+    if (status == CALLEE_RAISED) {
+        if (!PyErr_ExceptionMatches(PyExc_StopIteration) && !PyErr_ExceptionMatches(PyExc_GeneratorExit)) {
+            return -1;
+        }
+        PyErr_Clear();
+        value = Py_None;
+    }
+#if PY_VERSION_HEX < 0x030d0000
+    value = Py_None; /* close() passes the generator's value on since 3.13 */
+#endif
+    return go_on(frame, record, value);
+}
+
+static int truth_outcome(fp_frame *frame, const fp_record *record, PyObject *value)
+{
+    int truth = PyObject_IsTrue(value);
+    if (truth < 0) {
+        return -1;
+    }
+    return go_on(frame, record, truth == (record->outcome == OUTCOME_TRUTH) ? Py_True : Py_False);
+}
+
+static int operator_outcome(fp_frame *frame, const fp_record *record, PyObject *value)
+{
+    PyObject *result = value == Py_NotImplemented ? PyObject_CallOneArg(session.fallback, record->plan)
+                                                  : Py_NewRef(value);
+    if (result == NULL) {
+        return -1;
+    }
+    if (record->truth) {
+        int truth = PyObject_IsTrue(result);
+        Py_DECREF(result);
+        if (truth < 0) {
+            return -1;
+        }
+        result = Py_NewRef(truth ? Py_True : Py_False);
+    }
+    int status = go_on(frame, record, result);
+    Py_DECREF(result);
+    return status;
+}
+
+/* Bring the frame to where its callee's outcome takes it. `value` is borrowed, NULL iff the callee raised (then the
+   exception is set). 0, or -1 with the exception that goes on in this frame. */
+static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
+{
+    if (record->outcome == OUTCOME_CLOSE) {
+        return close_outcome(frame, record, status, value);
+    }
+    if (status == CALLEE_RAISED) {
+        if (record->outcome == OUTCOME_FOR_NEXT && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+            PyErr_Clear();
+            return go_to_end(frame, record, NULL);
+        }
+        if (record->outcome == OUTCOME_CALL_DEFAULT && PyErr_ExceptionMatches(PyExc_StopIteration)) {
+            PyErr_Clear();
+            return go_on(frame, record, record->object);
+        }
+        return -1;
+    }
+    switch (record->outcome) {
+    case OUTCOME_VALUE:
+    case OUTCOME_PUSH:
+    case OUTCOME_ENTER:
+    case OUTCOME_CALL_DEFAULT:
+    case OUTCOME_FOR_NEXT:
+        return go_on(frame, record, value);
+    case OUTCOME_NOTHING:
+    case OUTCOME_DROP:
+        return go_on(frame, record, NULL);
+    case OUTCOME_NONE:
+        return go_on(frame, record, Py_None);
+    case OUTCOME_OBJECT:
+        if (value != Py_None) {
+            PyErr_Format(PyExc_TypeError, "__init__() should return None, not '%.200s'", Py_TYPE(value)->tp_name);
+            return -1;
+        }
+        return go_on(frame, record, record->object);
+    case OUTCOME_NEXT_DEFAULT:
+        return go_on(frame, record, status == CALLEE_YIELDED ? value : record->object);
+    case OUTCOME_NEXT:
+        return status == CALLEE_YIELDED ? go_on(frame, record, value) : stop_iteration(value);
+    case OUTCOME_FOR:
+        return status == CALLEE_YIELDED ? go_on(frame, record, value) : go_to_end(frame, record, NULL);
+    case OUTCOME_SEND:
+        return status == CALLEE_YIELDED ? go_on(frame, record, value) : go_to_end(frame, record, value);
+    case OUTCOME_TRUTH:
+    case OUTCOME_UNTRUTH:
+        return truth_outcome(frame, record, value);
+    case OUTCOME_ITERATOR:
+        if (!PyIter_Check(value)) {
+            PyErr_Format(PyExc_TypeError, "iter() returned non-iterator of type '%.100s'", Py_TYPE(value)->tp_name);
+            return -1;
+        }
+        return go_on(frame, record, value);
+    case OUTCOME_OPERATOR:
+        return operator_outcome(frame, record, value);
+    case OUTCOME_CLOSE:
+    case OUTCOME_COUNT:
+        break;
+    }
+    Py_UNREACHABLE();
+}
+
+/* --------------------------------------------------------------------------------------- entering the frames */
+
+/* Enter record `index` and run it to its end. New reference, or NULL when it raised. */
+static PyObject *enter(PyThreadState *ts, Py_ssize_t index, fp_status *status)
+{
+    const fp_record *record = &session.records[index];
+    PyObject *result = NULL;
+    session.pending = index;
+    set_hook(ts, 1);
+    if (record->kind == KIND_FUNCTION) {
+        result = forkpoint_call_with_placeholders(record->target);
+        *status = result != NULL ? CALLEE_RETURNED : CALLEE_RAISED;
+    }
+    else if (record->kind == KIND_CODE) {
+        result = PyEval_EvalCode(record->target, record->namespace, record->local_namespace);
+        *status = result != NULL ? CALLEE_RETURNED : CALLEE_RAISED;
+    }
+    else {
+        PySendResult sent = PyIter_Send(record->target, Py_None, &result);
+        *status = sent == PYGEN_ERROR ? CALLEE_RAISED : sent == PYGEN_NEXT ? CALLEE_YIELDED : CALLEE_RETURNED;
+    }
+    if (session.pending == index) {
+        session.pending = -1;
+        Py_CLEAR(result);
+        if (!PyErr_Occurred()) {
+            PyErr_SetString(PyExc_SystemError, "a restored frame was not entered");
+        }
+        *status = CALLEE_RAISED;
+    }
+    return result;
+}
+
+static int fill(fp_frame *frame, const fp_record *record)
+{
+    if (forkpoint_fill_frame(frame, record->slots, record->position) < 0) {
+        return -1;
+    }
+    if (record->kind == KIND_FUNCTION && record->local_namespace != Py_None) {
+        Py_XSETREF(frame->f_locals, Py_NewRef(record->local_namespace));
+    }
+    if (record->kind == KIND_GENERATOR) {
+        PyGenObject *generator = (PyGenObject *)record->target;
+        Py_XSETREF(generator->gi_exc_state.exc_value,
+                   record->exception == forkpoint_null ? NULL : Py_NewRef(record->exception));
+    }
+    return 0;
+}
+
+/* The frame stands for a call under way: run its callee, then bring it to where that leads. 0, or -1 with the
+   exception to go on with. */
+static int run_callee(PyThreadState *ts, fp_frame *frame, Py_ssize_t index)
+{
+    const fp_record *record = &session.records[index];
+    fp_frame *previous = fp_current(ts);
+    int remaining = *fp_recursion_remaining(ts);
+    if (remember_plan(frame, record->plan) < 0) {
+        return -1;
+    }
+    *fp_recursion_remaining(ts) = remaining - 1;
+    fp_link(ts, frame, previous);
+    fp_status status;
+    PyObject *value = enter(ts, index + 1, &status);
+    int applied = apply_outcome(frame, record, status, value);
+    forget_plan(frame);
+    Py_XDECREF(value);
+    fp_set_current(ts, previous);
+    *fp_recursion_remaining(ts) = remaining;
+    return applied;
+}
+
+static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag)
+{
+    if (session.pending < 0 || (PyObject *)fp_code(frame) != session.records[session.pending].code) {
+        return session.previous_eval(ts, frame, throwflag);
+    }
+    Py_ssize_t index = session.pending;
+    session.pending = -1;
+    const fp_record *record = &session.records[index];
+    int failed = fill(frame, record) < 0;
+    if (!failed && index + 1 < session.count) {
+        failed = run_callee(ts, frame, index) < 0;
+    }
+    else {
+        set_hook(ts, 0);
+        session.rebuilding = 0;
+        if (!failed && session.recursion > 0) {
+            *fp_recursion_remaining(ts) = fp_recursion_limit(ts) - (int)session.recursion + 1;
+        }
+        failed = failed || apply_outcome(frame, record, CALLEE_NONE, session.value) < 0;
+    }
+    return _PyEval_EvalFrameDefault(ts, frame, failed);
+}
+
+/* ------------------------------------------------------------------------------------- reading the records */
+
+static int integer(PyObject *plan, const char *key, long missing, long *out)
+{
+    PyObject *value = PyDict_GetItemString(plan, key);
+    *out = value == NULL ? missing : PyLong_AsLong(value);
+    return *out == -1 && PyErr_Occurred() ? -1 : 0;
+}
+
+static Py_ssize_t pushed(PyObject *values)
+{
+    return values == NULL ? 0 : PyList_GET_SIZE(values);
+}
+
+/* Whether everything the record will make us do stays inside its frame. */
+static int fits(const fp_record *record)
+{
+    PyCodeObject *code = (PyCodeObject *)record->code;
+    Py_ssize_t slots = PyList_GET_SIZE(record->slots);
+    Py_ssize_t low = code->co_nlocalsplus, high = low + code->co_stacksize;
+    Py_ssize_t top = record->keep + pushed(record->before) + pushed(record->after) +
+                     (record->outcome != OUTCOME_NOTHING && record->outcome != OUTCOME_DROP);
+    return slots >= low && slots <= high && record->keep >= low && record->keep <= slots && top <= high &&
+           record->end_keep >= low && record->end_keep <= slots && record->next >= 0 &&
+           record->next < Py_SIZE(code) && record->end >= 0 && record->end < Py_SIZE(code);
+}
+
+/* Rows are (kind, target, globals, locals, slots, position, code, exception, plan). */
+static int read_record(PyObject *row, fp_record *record)
+{
+    int kind;
+    if (!PyArg_ParseTuple(row, "iOOOO!lO!OO!", &kind, &record->target, &record->namespace, &record->local_namespace,
+                          &PyList_Type, &record->slots, &record->position, &PyCode_Type, &record->code,
+                          &record->exception, &PyDict_Type, &record->plan)) {
+        return -1;
+    }
+    record->kind = (fp_kind)kind;
+    record->before = PyDict_GetItemString(record->plan, "before");
+    record->after = PyDict_GetItemString(record->plan, "after");
+    record->object = PyDict_GetItemString(record->plan, "object");
+    PyObject *name = PyDict_GetItemString(record->plan, "outcome");
+    record->outcome = OUTCOME_COUNT;
+    for (int i = 0; name != NULL && PyUnicode_Check(name) && i < OUTCOME_COUNT; i++) {
+        if (PyUnicode_CompareWithASCIIString(name, outcome_names[i]) == 0) {
+            record->outcome = (fp_outcome)i;
+        }
+    }
+    if (integer(record->plan, "next", -1, &record->next) < 0 || integer(record->plan, "keep", -1, &record->keep) < 0 ||
+        integer(record->plan, "end", record->next, &record->end) < 0 ||
+        integer(record->plan, "end_keep", record->keep, &record->end_keep) < 0 ||
+        integer(record->plan, "truth", 0, &record->truth) < 0) {
+        return -1;
+    }
+    int needs_object = record->outcome == OUTCOME_OBJECT || record->outcome == OUTCOME_NEXT_DEFAULT ||
+                       record->outcome == OUTCOME_CALL_DEFAULT;
+    if (record->outcome == OUTCOME_COUNT || (needs_object && record->object == NULL) ||
+        (record->before != NULL && !PyList_Check(record->before)) ||
+        (record->after != NULL && !PyList_Check(record->after)) || !fits(record)) {
+        PyErr_Format(PyExc_ValueError, "the saved frame of %U cannot go on: its plan does not fit",
+                     ((PyCodeObject *)record->code)->co_qualname);
+        return -1;
+    }
+    return 0;
+}
+
+/* --------------------------------------------------------------------------------------------- a deep stack */
+
+/* A restored frame takes C stack until its callee is back; an ordinary Python call takes none. Beyond this many
+   frames the program goes on, on a stack of its own, as large as those frames need plus what a main thread has. */
+enum { FRAMES_ON_ORDINARY_STACK = 1000, BYTES_PER_FRAME = 2048, BYTES_BESIDES = 64 << 20 };
+
+typedef struct {
+    ucontext_t outside, inside;
+    PyObject *result;
+} fp_deep;
+
+static fp_deep deep;
+
+static PyObject *enter_outermost(void)
+{
+    fp_status status;
+    PyObject *result = enter(PyThreadState_Get(), 0, &status);
+    return result;
+}
+
+static void enter_on_deep_stack(void)
+{
+    deep.result = enter_outermost();
+}
+
+static PyObject *enter_with_room(Py_ssize_t frames)
+{
+    if (frames <= FRAMES_ON_ORDINARY_STACK) {
+        return enter_outermost();
+    }
+    size_t bytes = (size_t)frames * BYTES_PER_FRAME + BYTES_BESIDES;
+    void *stack = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK,
+                       -1, 0);
+    if (stack == MAP_FAILED) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (mprotect(stack, (size_t)sysconf(_SC_PAGESIZE), PROT_NONE) < 0 || getcontext(&deep.inside) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        munmap(stack, bytes);
+        return NULL;
+    }
+    deep.inside.uc_stack.ss_sp = stack;
+    deep.inside.uc_stack.ss_size = bytes;
+    deep.inside.uc_link = &deep.outside;
+    makecontext(&deep.inside, enter_on_deep_stack, 0);
+    if (swapcontext(&deep.outside, &deep.inside) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+        deep.result = NULL;
+    }
+    munmap(stack, bytes);
+    return deep.result;
+}
+
+/* ------------------------------------------------------------------------------------------------ for Python */
+
+static PyObject *run_session(PyObject *exception)
+{
+    PyThreadState *ts = PyThreadState_Get();
+    _PyErr_StackItem *handling = ts->exc_info;
+    PyObject *handled_before = handling->exc_value;
+    int remaining = *fp_recursion_remaining(ts);
+    handling->exc_value = exception == forkpoint_null ? NULL : Py_NewRef(exception);
+    *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
+    session.rebuilding = 1;
+    PyObject *result = enter_with_room(session.count);
+    session.rebuilding = 0;
+    set_hook(ts, 0);
+    *fp_recursion_remaining(ts) = remaining;
+    Py_XSETREF(handling->exc_value, handled_before);
+    return result;
+}
+
+static PyObject *resume(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *rows, *exception;
+    if (!PyArg_ParseTuple(args, "O!OOOl", &PyTuple_Type, &rows, &exception, &session.value, &session.fallback,
+                          &session.recursion)) {
+        return NULL;
+    }
+    if (session.records != NULL || PyTuple_GET_SIZE(rows) == 0) {
+        PyErr_SetString(PyExc_RuntimeError, "a process restores one stack, once");
+        return NULL;
+    }
+    Py_ssize_t count = PyTuple_GET_SIZE(rows);
+    fp_record *records = PyMem_Calloc((size_t)count, sizeof(fp_record));
+    PyObject *result = NULL;
+    session.plans = PyDict_New();
+    if (records == NULL || session.plans == NULL) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (read_record(PyTuple_GET_ITEM(rows, i), &records[i]) < 0) {
+            goto done;
+        }
+    }
+    session.records = records;
+    session.count = count;
+    result = run_session(exception);
+done:
+    session.records = NULL;
+    Py_CLEAR(session.plans);
+    PyMem_Free(records);
+    return result;
+}
+
+static PyObject *rebuilding(PyObject *module, PyObject *unused)
+{
+    (void)module;
+    (void)unused;
+    return PyBool_FromLong(session.rebuilding);
+}
+
+static PyObject *run_code(PyObject *module, PyObject *args)
+{
+    (void)module;
+    PyObject *code, *namespace;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyCode_Type, &code, &PyDict_Type, &namespace)) {
+        return NULL;
+    }
+    PyThreadState *ts = PyThreadState_Get();
+    int remaining = *fp_recursion_remaining(ts);
+    *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
+    PyObject *result = PyEval_EvalCode(code, namespace, namespace);
+    *fp_recursion_remaining(ts) = remaining;
+    return result;
+}
+
+PyMethodDef forkpoint_resume_methods[] = {
+    {"resume", resume, METH_VARARGS,
+     "resume(rows, exception, value, fallback, recursion): rebuild the frames, outermost first, and run them.\n"
+     "Returns or raises what the outermost does. Every row is checked before anything runs."},
+    {"rebuilding", rebuilding, METH_NOARGS, "Whether frames are being rebuilt right now: then nothing is captured."},
+    {"run_code", run_code, METH_VARARGS,
+     "run_code(code, globals): run a module's code as the interpreter runs its main module, with the whole\n"
+     "recursion limit to itself."},
+    {NULL, NULL, 0, NULL},
+};
 
 int forkpoint_resume_init(PyObject *module)
 {

@@ -55,9 +55,7 @@ def _error(answer: Mapping[str, Any]) -> errors.ForkpointError:
 
 
 def _answer(home: Home, question: str, arguments: Mapping[str, Any]) -> Any:
-    import dataclasses
-
-    from forkpoint.journal import writer
+    from forkpoint.journal import listing, writer
     from forkpoint.journal.reader import Reader
     from forkpoint.journal.runs import RunInfo
 
@@ -67,7 +65,7 @@ def _answer(home: Home, question: str, arguments: Mapping[str, Any]) -> Any:
         if question == "has":
             return reader.has(arguments["point"])
         if question == "runs":
-            return [dataclasses.asdict(run) for run in reader.runs()]
+            return [listing.run_fields(run) for run in reader.runs()]
         if question == "plan":
             return reader.plan(reader.resolve(arguments["reference"])).to_bytes().decode("utf-8", "surrogatepass")
     raise errors.UsageError(f"no such question: {question}")

@@ -1,0 +1,184 @@
+"""Which modules and names are the program's state, and which are libraries that will be imported again."""
+
+from __future__ import annotations
+
+import functools
+import importlib.machinery
+import os
+import site
+import sys
+import sysconfig
+import types
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Final
+
+from forkpoint import _native
+
+_OWN_PACKAGE: Final = "forkpoint"
+
+_CYTHON_PREFIXES: Final = ("_cython_", "cython_runtime")
+"""Modules that Cython's extension modules make by hand."""
+
+_ATOMS: Final = {
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    tuple,
+    type(...),
+    type(NotImplemented),
+    types.CodeType,
+    types.CellType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.MappingProxyType,
+    property,
+    staticmethod,
+    classmethod,
+}
+"""What has no identity worth keeping, or is named through the class that holds it."""
+
+_SYS_NAMES: Final = frozenset(
+    {"modules", "path", "path_hooks", "meta_path", "path_importer_cache", "flags", "version_info", "implementation"}
+    | {"hash_info", "float_info", "int_info", "thread_info", "builtin_module_names", "stdlib_module_names"}
+    | {"__stdin__", "__stdout__", "__stderr__", "warnoptions", "_xoptions", "__excepthook__", "__displayhook__"}
+)
+"""Of `sys`, only what the interpreter makes; `sys.stdout` or `sys.excepthook` may be the program's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """`by_value`: modules saved with all they hold. `imports`: libraries by name, in the order they were imported."""
+
+    by_value: tuple[ModuleType, ...]
+    imports: tuple[str, ...]
+
+
+_sorted: dict[str, tuple[int, bool, bool]] = {}
+"""name -> (id of the module, is it the program's, can it be imported): what `find` has looked at before."""
+
+
+def find() -> Roots:
+    """Sort `sys.modules` into the program's own modules and libraries.
+
+    Called in the program, so that each module is looked at once and not anew in every child.
+    """
+    libraries = _library_directories()
+    by_value: list[ModuleType] = []
+    imports: list[str] = []
+    for name, module in list(sys.modules.items()):
+        known = _sorted.get(name)
+        if known is None or known[0] != id(module):
+            own = name == "__main__" or _is_program(name, module, libraries)
+            known = _sorted[name] = (id(module), own, not own and _can_import(name, module))
+        if known[1]:
+            if not any(module is other for other in by_value):
+                by_value.append(module)
+        elif known[2]:
+            imports.append(name)
+    return Roots(tuple(by_value), tuple(imports))
+
+
+@functools.cache
+def _library_directories() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    found = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
+    found += site.getsitepackages() if hasattr(site, "getsitepackages") else []
+    found.append(site.getusersitepackages())
+    found += [sysconfig.get_paths(vars={"base": sys.base_prefix, "platbase": sys.base_prefix})["stdlib"]]
+    return tuple(sorted({os.path.realpath(path) + os.sep for path in found if path}))
+
+
+def _is_library_path(path: str, libraries: tuple[str, ...]) -> bool:
+    if path.startswith(libraries):  # nearly all are, and following links costs more than all the rest
+        return True
+    real = os.path.realpath(path)
+    parts = real.split(os.sep)
+    return real.startswith(libraries) or "site-packages" in parts or "dist-packages" in parts
+
+
+def _is_program(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
+    top = name.partition(".")[0]
+    if top == _OWN_PACKAGE or type(module) is not ModuleType:
+        return False
+    spec = getattr(module, "__spec__", None)
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+            return False
+        return not _is_library_path(file, libraries)
+    if spec is None:
+        if name.startswith(_CYTHON_PREFIXES):
+            return False
+        # Made by hand. Libraries do that beneath their own package (six.moves); the program at the top or its own.
+        parent = sys.modules.get(top)
+        return parent is module or (parent is not None and _is_program(top, parent, libraries))
+    if spec.origin in ("built-in", "frozen") or not hasattr(module, "__path__"):
+        return False
+    return all(not _is_library_path(path, libraries) for path in module.__path__)
+
+
+def _can_import(name: str, module: Any) -> bool:
+    if name == "__mp_main__" or name.partition(".")[0] == _OWN_PACKAGE:
+        return False
+    spec = getattr(module, "__spec__", None)
+    return spec is not None and getattr(spec, "name", None) == name
+
+
+_EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__"}
+"""Names in every module's namespace, which name nothing of its own."""
+
+
+def named(roots: Roots) -> dict[int, tuple[str, str]]:
+    """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
+
+    Functions, classes and modules are not in it (they carry their own names), nor are atoms, nor what the program put
+    into a library: an object of a class, or a function, that a by-value module defines.
+    """
+    program = {module.__name__ for module in roots.by_value} | {"__main__"}
+    own = {id(module) for module in roots.by_value}
+    result: dict[int, tuple[str, str]] = {}
+    classes: list[tuple[str, str, type]] = []
+    for name, module in list(sys.modules.items()):
+        if not isinstance(module, ModuleType) or id(module) in own:
+            continue
+        namespace = vars(module)
+        if name == "sys":
+            namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
+        for key, cls in _native.name_objects(result, name, "", namespace, _ATOMS, program, _EVERYWHERE):
+            if cls.__module__ == name:
+                classes.append((name, key, cls))
+        if name == "sys":
+            _name_standard_streams(result)
+    for name, path, cls in classes:
+        _native.name_objects(result, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
+    return result
+
+
+def _name_standard_streams(result: dict[int, tuple[str, str]]) -> None:
+    """The process's own descriptors 0 to 2 are the new process's after a restore, whatever object wraps them."""
+    for name in ("stdin", "stdout", "stderr"):
+        for stream_name in (f"__{name}__", name):
+            stream = getattr(sys, stream_name)
+            path = stream_name
+            while stream is not None and _is_descriptor(stream, name):
+                result.setdefault(id(stream), ("sys", path))
+                attribute = "buffer" if hasattr(stream, "buffer") else "raw"
+                stream = getattr(stream, attribute, None)
+                path = f"{path}.{attribute}"
+
+
+def _is_descriptor(stream: Any, name: str) -> bool:
+    if type(stream).__module__ not in ("_io", "io") and not type(stream).__module__.startswith(_OWN_PACKAGE):
+        return False
+    try:
+        return bool(stream.fileno() == ("stdin", "stdout", "stderr").index(name))
+    except (OSError, ValueError, AttributeError):
+        return False

@@ -1,0 +1,41 @@
+"""Context variables with the value they have here, and context objects."""
+
+from __future__ import annotations
+
+import contextvars
+from typing import Any
+
+from forkpoint.encode.reducers import Context, reduces
+
+
+def make_variable(name: str, default: tuple[Any, ...]) -> Any:
+    """A context variable that is not set."""
+    return contextvars.ContextVar(name, default=default[0]) if default else contextvars.ContextVar(name)
+
+
+def set_variable(variable: Any, value: tuple[Any]) -> None:
+    """The value in the context that restores, which is the main thread's."""
+    variable.set(value[0])
+
+
+@reduces(contextvars.ContextVar)
+def _reduce_variable(obj: Any, context: Context) -> Any:
+    here = contextvars.copy_context()
+    try:
+        default: tuple[Any, ...] = (contextvars.Context().run(obj.get),)
+    except LookupError:
+        default = ()
+    if obj in here:
+        return make_variable, (obj.name, default), (here[obj],), None, None, set_variable
+    return make_variable, (obj.name, default)
+
+
+def fill_context(target: Any, values: list[tuple[Any, Any]]) -> None:
+    """Values of a context that is not the current one."""
+    for variable, value in values:
+        target.run(variable.set, value)
+
+
+@reduces(contextvars.Context)
+def _reduce_context(obj: Any, context: Context) -> Any:
+    return contextvars.Context, (), list(obj.items()), None, None, fill_context

@@ -1,0 +1,165 @@
+"""Open files: by path, mode and position, with the bytes that were still in their buffers."""
+
+from __future__ import annotations
+
+import _io
+import fcntl
+import os
+import stat
+from typing import Any, Final
+
+from forkpoint import _native
+from forkpoint.encode import detour
+from forkpoint.encode.reducers import Context, reduces
+
+_ONCE: Final = os.O_TRUNC | os.O_EXCL
+"""What happened when the program opened the file, and must not happen again."""
+
+_BUFFERED: Final = (_io.BufferedReader, _io.BufferedWriter, _io.BufferedRandom)
+
+
+def _reopen(path: str, flags: int) -> int:
+    return os.open(path, flags & ~_ONCE, 0o666)
+
+
+def open_raw(kind: type, path: str, mode: str, number: int, position: int) -> Any:
+    """A raw file on `path` where it stood; on its old descriptor number when that is free."""
+    raw = _io.FileIO.__new__(kind)
+    _io.FileIO.__init__(raw, path, mode, opener=_reopen)
+    if raw.fileno() != number and not _in_use(number):
+        wanted = fcntl.fcntl(raw.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
+        raw.close()
+        _io.FileIO.__init__(raw, path, mode, opener=lambda path, flags: wanted)
+    if "a" not in mode:
+        os.lseek(raw.fileno(), position, os.SEEK_SET)
+    return raw
+
+
+def _in_use(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def closed_raw(kind: type, mode: str) -> Any:
+    """A raw file that was closed."""
+    raw = _io.FileIO.__new__(kind)
+    descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    _io.FileIO.__init__(raw, os.devnull, mode.replace("x", "w"), opener=lambda path, flags: descriptor)
+    raw.close()
+    return raw
+
+
+def _path(raw: Any) -> str | None:
+    """The path behind a descriptor, if it is a regular file that still has one."""
+    number = raw.fileno()
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        return None
+    path = os.readlink(f"/proc/self/fd/{number}")
+    return path if os.path.exists(path) else None
+
+
+def _position(raw: Any, context: Context) -> int:
+    """Where the descriptor stood at the fork: the program may have moved it on since, being shared."""
+    noted = context.position_of(raw.fileno())
+    return noted if noted is not None else os.lseek(raw.fileno(), 0, os.SEEK_CUR)
+
+
+@reduces(_io.FileIO, subclasses=True)
+def _reduce_raw(obj: Any, context: Context) -> Any:
+    attributes = _native.instance_dict(obj)[0] or {}
+    if obj.closed:
+        return closed_raw, (type(obj), obj.mode), attributes, None, None, _native.instance_fill
+    try:
+        path = _path(obj)
+    except OSError as error:
+        return context.tombstone(obj, f"its descriptor cannot be read: {error}")
+    if path is None:
+        return context.tombstone(obj, "a pipe, a socket, a terminal or a deleted file, not a regular one")
+    made = (open_raw, (type(obj), path, obj.mode, obj.fileno(), _position(obj, context)))
+    return (*made, attributes, None, None, _native.instance_fill)
+
+
+def make_buffered(kind: type, raw: Any) -> Any:
+    """A buffered file over a raw one."""
+    made = kind.__new__(kind)
+    next(base for base in kind.__mro__ if base in _BUFFERED).__init__(made, raw)
+    return made
+
+
+def fill_buffered(obj: Any, state: tuple[bytes, int | None]) -> None:
+    """The program's position, and what waited to be written."""
+    waiting, position = state
+    if position is not None:
+        obj.seek(position)
+    if waiting:
+        obj.write(waiting)
+
+
+@reduces(*_BUFFERED, subclasses=True)
+def _reduce_buffered(obj: Any, context: Context) -> Any:
+    raw = obj.raw
+    if obj.closed:
+        return closed_file, (make_buffered, (type(obj), None))
+    if not isinstance(raw, _io.FileIO) or not _path(raw):
+        return context.tombstone(obj, f"a buffer over a {type(raw).__qualname__} that is no regular file")
+    try:
+        held = detour.of_buffered(obj)
+    except (OSError, ValueError) as error:
+        return context.tombstone(obj, f"its buffer cannot be read: {error}")
+    position = _position(raw, context) - held.ahead if held.ahead else None
+    return make_buffered, (type(obj), raw), (held.waiting, position), None, None, fill_buffered
+
+
+def closed_file(maker: Any, arguments: tuple[Any, ...]) -> Any:
+    """A file object over a closed one."""
+    kind = arguments[0]
+    scratch = _io.BytesIO() if maker is make_buffered else _io.BufferedReader(_io.BytesIO())  # type: ignore[arg-type]
+    made = maker(kind, scratch, *arguments[2:])
+    made.close()
+    return made
+
+
+def make_text(kind: type, buffer: Any, options: dict[str, Any]) -> Any:
+    """A text file over a buffered one."""
+    made = kind.__new__(kind)
+    _io.TextIOWrapper.__init__(made, buffer, **options)
+    return made
+
+
+def fill_text(obj: Any, state: tuple[bytes, int | None, dict[str, Any]]) -> None:
+    """The program's position, what waited to be written, and attributes such as `mode`."""
+    waiting, position, attributes = state
+    if position is not None:
+        obj.seek(position)
+    if waiting:
+        obj.buffer.write(waiting)
+    _native.instance_fill(obj, attributes)
+
+
+@reduces(_io.TextIOWrapper, subclasses=True)
+def _reduce_text(obj: Any, context: Context) -> Any:
+    try:
+        buffer = obj.buffer
+    except ValueError as error:
+        return context.tombstone(obj, str(error))
+    options = {"encoding": obj.encoding, "errors": obj.errors, "line_buffering": obj.line_buffering}
+    attributes = _native.instance_dict(obj)[0] or {}
+    if obj.closed:
+        made = (closed_file, (make_text, (type(obj), None, options)))
+        return (*made, attributes, None, None, _native.instance_fill)
+    held, position = detour.Held(b"", 0, None), None
+    raw = getattr(buffer, "raw", None)
+    if isinstance(raw, _io.FileIO) and isinstance(buffer, _BUFFERED):
+        if not _path(raw):
+            return context.tombstone(obj, "a pipe, a socket, a terminal or a deleted file, not a regular one")
+        try:
+            place = _position(raw, context)
+            held = detour.of_text(obj, place)
+        except (OSError, ValueError) as error:
+            return context.tombstone(obj, f"its buffer cannot be read: {error}")
+        position = place - held.ahead if held.ahead else None
+    options |= {"newline": held.newline, "write_through": obj.write_through}
+    return make_text, (type(obj), buffer, options), (held.waiting, position, attributes), None, None, fill_text

@@ -1,0 +1,59 @@
+"""Type parameters made by the program: pickle only knows their names."""
+
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+from forkpoint.encode import library
+from forkpoint.encode.modules import library_object
+from forkpoint.encode.names import follow, import_named
+from forkpoint.encode.reducers import Context, reduces
+
+_PARAMETERS = tuple(
+    getattr(typing, name) for name in ("TypeVar", "ParamSpec", "TypeVarTuple", "TypeAliasType") if hasattr(typing, name)
+)
+
+
+def make_parameter(kind: Any, name: str, module: str | None, constraints: tuple[Any, ...], options: Any) -> Any:
+    """A type parameter as its constructor makes it, attributed to the module it was made in."""
+    parameter = kind(name, *constraints, **options)
+    if module is not None:
+        try:
+            parameter.__module__ = module
+        except AttributeError:
+            pass
+    return parameter
+
+
+@reduces(*_PARAMETERS)
+def _reduce_parameter(obj: Any, context: Context) -> Any:
+    kind = type(obj)
+    module = getattr(obj, "__module__", None)
+    if module is not None and not context.is_by_value(module) and _is_offered(module, obj):
+        return library_object, (module, obj.__name__)
+    if _is_python(kind):
+        return library.by_attributes(obj)
+    if kind.__name__ == "TypeAliasType":
+        return make_parameter, (kind, obj.__name__, None, (obj.__value__,), {"type_params": obj.__type_params__})
+    options: dict[str, Any] = {}
+    for option in ("bound", "covariant", "contravariant", "infer_variance"):
+        value = getattr(obj, f"__{option}__", None)
+        if value:
+            options[option] = value
+    if getattr(obj, "has_default", lambda: False)():
+        options["default"] = obj.__default__
+    constraints = getattr(obj, "__constraints__", ())
+    return make_parameter, (kind, obj.__name__, module, constraints, options)
+
+
+def _is_python(kind: type) -> bool:
+    """Until 3.11 these were Python classes."""
+    return hasattr(kind.__init__, "__code__")
+
+
+def _is_offered(module: str, obj: Any) -> bool:
+    try:
+        return follow(import_named(module), obj.__name__) is obj
+    except (AttributeError, ImportError):
+        return False

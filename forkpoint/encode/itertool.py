@@ -1,0 +1,81 @@
+"""Lazy combinations of iterators: itertools, zip, map, filter, enumerate, with the iterators they draw from.
+
+Their own pickle support goes away in 3.14; until then it tells the state, and we say the rest.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import warnings
+from typing import Any
+
+from forkpoint import _native
+from forkpoint.encode.reducers import Context, reduces
+from forkpoint.errors import Refused
+
+_BY_THEIR_OWN = (
+    zip,
+    map,
+    filter,
+    enumerate,
+    reversed,
+    type(iter(int, 1)),
+    type(iter(range(0))),
+    type(iter(range(1 << 70))),
+    *(
+        getattr(itertools, name)
+        for name in (
+            "accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse"
+            " islice permutations product repeat starmap takewhile zip_longest groupby _grouper _tee _tee_dataobject"
+        ).split()
+    ),
+)
+
+
+@reduces(*_BY_THEIR_OWN)
+def _reduce_itertool(obj: Any, context: Context) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return obj.__reduce__()
+        except Refused:
+            raise
+        except Exception as error:
+            return context.tombstone(obj, f"{type(error).__name__}: {error}")
+
+
+def make_pairwise(kind: Any, source: Any, first: tuple[Any, ...]) -> Any:
+    """A pairwise that has read `first` already."""
+    return kind(itertools.chain(first, source) if first else source)
+
+
+def _held(obj: Any) -> list[Any]:
+    return [value for value in gc.get_referents(obj) if value is not type(obj)]
+
+
+_RESULT_KEPT = len(_held(itertools.pairwise(()))) - 1
+"""3.13 keeps the tuple it returned last, to use it again."""
+
+
+@reduces(itertools.pairwise)
+def _reduce_pairwise(obj: Any, context: Context) -> Any:
+    held = _held(obj)
+    held = held[: len(held) - _RESULT_KEPT]
+    if not held:
+        return make_pairwise, (type(obj), iter(()), ())
+    return make_pairwise, (type(obj), held[0], tuple(held[1:2]))
+
+
+def make_batched(kind: Any, source: Any, size: int, strict: bool) -> Any:
+    """A batched over an iterator."""
+    return kind(source, size, strict=True) if strict else kind(source, size)
+
+
+if hasattr(itertools, "batched"):
+
+    @reduces(itertools.batched)
+    def _reduce_batched(obj: Any, context: Context) -> Any:
+        size, strict = _native.batched_read(obj)
+        held = _held(obj)
+        return make_batched, (type(obj), held[0] if held else iter(()), size, strict)

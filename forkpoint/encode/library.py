@@ -1,0 +1,162 @@
+"""Objects of library classes: by the protocol their library gives them, since it may hold what only it understands."""
+
+from __future__ import annotations
+
+import copyreg
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from forkpoint import _native
+from forkpoint.encode import tombstones
+from forkpoint.encode.modules import library_object
+from forkpoint.encode.names import follow
+from forkpoint.encode.reducers import Context
+from forkpoint.errors import Refused
+from forkpoint.model import Reducer
+
+_PROTOCOL_VERSION: Final = 5
+_STANDARD: Final = sys.stdlib_module_names
+
+
+def reduce_by_protocol(obj: Any, context: Context) -> Any:
+    """copyreg's or the class's own way, checked; a tombstone when that fails."""
+    kind = type(obj)
+    try:
+        special = copyreg.dispatch_table.get(kind)
+        value = special(obj) if special is not None else obj.__reduce_ex__(_PROTOCOL_VERSION)
+    except Refused:
+        raise
+    except Exception as error:
+        return context.tombstone(obj, _reason(error))
+    return _checked(obj, value, context)
+
+
+def keep_protocol(keeper: type) -> Reducer:
+    """A reducer for program classes that inherit a library's protocol: that library's, not the program's override."""
+
+    def reduce(obj: Any, context: Context) -> Any:
+        try:
+            value = _reduce_as(keeper, obj)
+        except Refused:
+            raise
+        except Exception as error:
+            return context.tombstone(obj, _reason(error))
+        return _checked(obj, value, context)
+
+    return reduce
+
+
+def _reduce_as(keeper: type, obj: Any) -> Any:
+    namespace = vars(keeper)
+    if "__reduce_ex__" in namespace:
+        return namespace["__reduce_ex__"](obj, _PROTOCOL_VERSION)
+    if "__reduce__" in namespace:
+        return namespace["__reduce__"](obj)
+    return obj.__reduce_ex__(_PROTOCOL_VERSION)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _checked(obj: Any, value: Any, context: Context) -> Any:
+    """A reduce value the C pickler will take without an error of its own."""
+    if isinstance(value, str):
+        return _by_name(obj, value, context)
+    if not isinstance(value, tuple) or not 2 <= len(value) <= 6:
+        return context.tombstone(obj, "its __reduce__ does not return a tuple of 2 to 6 items")
+    function, arguments, *rest = value
+    if not callable(function) or not isinstance(arguments, tuple):
+        return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
+    if (type(obj).__module__ or "").partition(".")[0] in _STANDARD and function is not copyreg.__newobj__:  # type: ignore[attr-defined]
+        return value
+    if function is copyreg.__newobj__ and obj.__class__ is arguments[0] and _is_standard(type(obj)):  # type: ignore[attr-defined]
+        return value
+    state = rest[0] if rest else None
+    rest += [None] * (4 - len(rest))
+    setter = rest[3]
+    if state is not None and setter is None:
+        setter = set_state
+    return guarded_call, (function, arguments), state, rest[1], rest[2], setter if state is not None else None
+
+
+def _is_standard(cls: type) -> bool:
+    return (cls.__module__ or "").partition(".")[0] in _STANDARD
+
+
+def _by_name(obj: Any, name: str, context: Context) -> Any:
+    """A class said that the object is the global `name` of its module."""
+    for module_name in (getattr(obj, "__module__", None), type(obj).__module__):
+        module = sys.modules.get(module_name) if isinstance(module_name, str) else None
+        if module is None or context.is_by_value(module_name):
+            continue
+        try:
+            if follow(module, name) is obj:
+                return library_object, (module_name, name)
+        except AttributeError:
+            continue
+    return by_attributes(obj)
+
+
+def by_attributes(obj: Any) -> Any:
+    """A Python object whose class only offers a name for it: attributes and slots."""
+    cls = type(obj)
+    slots = {
+        name: value
+        for base in cls.__mro__
+        for name, value in _slot_values(base, obj)
+        if name not in ("__dict__", "__weakref__")
+    }
+    attributes = _native.instance_dict(obj)[0]
+    return new_by_object, (cls,), (attributes, slots), None, None, set_attributes
+
+
+def _slot_values(base: type, obj: Any) -> Iterator[tuple[str, Any]]:
+    for name, value in vars(base).items():
+        if isinstance(value, types.MemberDescriptorType):
+            try:
+                yield name, value.__get__(obj)
+            except AttributeError:
+                continue
+
+
+def new_by_object(cls: type) -> Any:
+    """A fresh instance, not asking the class."""
+    return object.__new__(cls)
+
+
+def set_attributes(obj: Any, state: tuple[dict[str, Any] | None, dict[str, Any]]) -> None:
+    """Attributes and slots, not asking the class."""
+    attributes, slots = state
+    if attributes:
+        _native.instance_fill(obj, attributes)
+    for name, value in slots.items():
+        object.__setattr__(obj, name, value)
+
+
+def guarded_call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    """Rebuild a library's object; a tombstone in its place when the library refuses."""
+    try:
+        return function(*arguments)
+    except Exception as error:
+        kind = getattr(function, "__qualname__", repr(function))
+        return tombstones.make(f"an object made by {kind}", kind, f"rebuilding it failed: {_reason(error)}")
+
+
+def set_state(obj: Any, state: Any) -> None:
+    """What pickle's BUILD does, for objects that guarded_call made."""
+    if type(obj) is tombstones.Absent:
+        return
+    setter = getattr(obj, "__setstate__", None)
+    if setter is not None:
+        setter(state)
+        return
+    slots = None
+    if isinstance(state, tuple) and len(state) == 2:
+        state, slots = state
+    if state:
+        obj.__dict__.update(state)
+    for name, value in (slots or {}).items():
+        setattr(obj, name, value)

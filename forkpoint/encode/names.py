@@ -1,0 +1,96 @@
+"""What is named instead of copied: the path under which a library offers an object, and back."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import itertools
+import operator
+import sys
+import types
+from collections import OrderedDict, deque
+from collections.abc import Collection, Mapping
+from types import ModuleType
+from typing import Any, Final
+
+from forkpoint import _native
+
+HIDDEN: Final[dict[str, type]] = {
+    kind.__name__: kind
+    for kind in (
+        *(type(iter(getattr({}, view)())) for view in ("keys", "values", "items")),
+        *(type(reversed(getattr({}, view)())) for view in ("keys", "values", "items")),
+        *(type(iter(sample)) for sample in ([], (), "", "é", b"", bytearray(), range(0), range(1 << 70), set(), deque())),
+        type(iter(memoryview(b""))),
+        type(iter(OrderedDict())),
+        type(reversed([])),
+        type(reversed(deque())),
+        type(iter(int, 1)),
+        *(type(getattr(OrderedDict(), view)()) for view in ("keys", "values", "items")),
+        *(type(getattr({}, view)()) for view in ("keys", "values", "items")),
+        type(functools.lru_cache(abs)),
+        type(operator.itemgetter(0)),
+        type(next(itertools.groupby([0]))[1]),
+    )
+}
+"""Builtin types that no module offers under their name."""
+
+
+def hidden_type(name: str) -> type:
+    """The builtin type of that name which no module offers."""
+    return HIDDEN[name]
+
+
+def follow(module: Any, path: str) -> Any:
+    """The object at a dotted path below a module; AttributeError when it is not there."""
+    for part in path.split("."):
+        module = getattr(module, part)
+    return module
+
+
+class Names:
+    """Paths of the objects that libraries own."""
+
+    def __init__(self, by_value: Collection[ModuleType], named: Mapping[int, tuple[str, str]]) -> None:
+        self.by_value = {module.__name__ for module in by_value} | {"__main__"}
+        self._own = {id(module) for module in by_value}
+        self.named = dict(named)
+        self.named[id(_native.NULL)] = ("forkpoint._native", "NULL")
+        self.namespaces = {
+            id(module.__dict__): name for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)
+        }
+        self._offered: dict[int, tuple[str, str]] | None = None
+
+    def path_of(self, obj: Any) -> tuple[str, str] | None:
+        """Where a library offers this class or function: under its own name, else wherever it is found."""
+        module_name = getattr(obj, "__module__", None)
+        path = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
+        if isinstance(module_name, str) and isinstance(path, str):
+            if module_name in self.by_value:
+                return None
+            module = sys.modules.get(module_name)
+            if module is not None and self._leads_to(module, path, obj):
+                return module_name, path
+        return self._offers().get(id(obj))
+
+    @staticmethod
+    def _leads_to(module: Any, path: str, obj: Any) -> bool:
+        try:
+            return follow(module, path) is obj
+        except AttributeError:
+            return False
+
+    def _offers(self) -> dict[int, tuple[str, str]]:
+        """Every class and function in a library's namespace; made when a name alone does not lead there."""
+        if self._offered is None:
+            found: dict[int, tuple[str, str]] = {}
+            for name, module in list(sys.modules.items()):
+                if isinstance(module, ModuleType) and id(module) not in self._own:
+                    _native.name_callables(found, name, module.__dict__, self.by_value)
+            self._offered = found
+        return self._offered
+
+
+def import_named(module: str) -> Any:
+    """The module of that name, imported if need be."""
+    return sys.modules.get(module) or importlib.import_module(module)

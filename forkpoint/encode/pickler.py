@@ -1,0 +1,104 @@
+"""A program as pods: one stream of all objects with one memo, and the large buffers beside it."""
+
+from __future__ import annotations
+
+import gc
+import pickle
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from forkpoint import _native
+from forkpoint.encode import paths, preamble
+from forkpoint.encode.pods import OBJECTS, StreamWriter
+from forkpoint.encode.session import Session
+from forkpoint.encode.tombstones import inscribe
+from forkpoint.model import ChunkSink, Encoded, ProgramImage, Reducer, Tombstone, Variable
+
+SKIPPED_NAMES: Final = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__"})
+"""Names of a module's namespace that the restoring process makes."""
+
+Preview = Callable[[str, Any], Variable]
+
+
+class _Pickler(pickle.Pickler):
+    """The C pickler with the session's filter and reducers."""
+
+    def __init__(self, writer: StreamWriter, session: Session) -> None:
+        self.persistent_id = session.filter  # read by Pickler.__init__
+        self.reducer_override = session.reduce  # type: ignore[assignment]
+        super().__init__(writer, protocol=5)
+
+
+def encode(
+    image: ProgramImage,
+    *,
+    named: Mapping[int, tuple[str, str]],
+    reducers: Mapping[type, Reducer],
+    sink: ChunkSink,
+    positions: Mapping[int, int] | None = None,
+    preview: Preview | None = None,
+) -> Encoded:
+    """Store the image in `sink`; the pods that restore it.
+
+    `named`: see `capture.roots.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor as
+    they were at the fork, since they are shared with the program. `preview` makes the summaries of variables.
+    Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.
+    Dying inside leaves nothing but chunks that no manifest names.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        head = preamble.write(image.modules, image.imports, image.facts, sink)
+        session = Session(image, named, reducers, sink, positions or {})
+        writer = StreamWriter(OBJECTS, sink)
+        _native.call_deep(lambda: _dump(image, session, writer))
+        tombstones = _write_tombstones(image, session, writer)
+        variables = _variables(image, preview) if preview is not None else ()
+        return Encoded((head, writer.finish(), *session.pods), tombstones, variables)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def namespace_items(module: Any) -> dict[str, Any]:
+    """What of a by-value module's namespace is saved, in its order; names the new process makes are None."""
+    return {key: None if key in SKIPPED_NAMES else value for key, value in list(module.__dict__.items())}
+
+
+def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
+    """The image, then what was postponed while saving it, until nothing more is: sections of one stream."""
+    pickler = _Pickler(writer, session)
+    session.pickler = pickler
+    namespaces = [(module, namespace_items(module)) for module in image.modules]
+    pickler.dump((namespaces, tuple(image.imports), image.stack, dict(image.ambient)))
+    while session.postponed:
+        section, session.postponed = session.postponed, []
+        pickler.dump(section)
+    pickler.dump(None)
+
+
+def _write_tombstones(image: ProgramImage, session: Session, writer: StreamWriter) -> tuple[Tombstone, ...]:
+    """The last section: what each tombstone stands for, in the user's words."""
+    lost = [obj for obj, _, _ in session.absent]
+    found = paths.find(image, lost) if lost else {}
+    entries = []
+    tombstones = []
+    for obj, stand_in, reason in session.absent:
+        kind = stand_in.reduction[1][1]
+        path = found.get(id(obj), "an object the program holds")
+        entries.append((inscribe, (stand_in, path, kind, reason)))
+        tombstones.append(Tombstone(path, kind, reason))
+    assert session.pickler is not None
+    session.pickler.dump(entries)
+    return tuple(tombstones)
+
+
+def _variables(image: ProgramImage, preview: Preview) -> tuple[Variable, ...]:
+    """Summaries of the program's variables: `__main__` without prefix, other modules with theirs."""
+    result = []
+    for module in image.modules:
+        prefix = "" if module.__name__ == "__main__" else f"{module.__name__}."
+        for name, value in namespace_items(module).items():
+            if not name.startswith("__"):
+                result.append(preview(f"{prefix}{name}", value))
+    return tuple(result)

@@ -1,0 +1,106 @@
+"""The registry: which function says which type. Each family of values has a file of its own that registers here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, TypeVar
+
+from forkpoint.model import FrameRecord, ReduceContext, Reducer
+
+FAMILIES: Final = (
+    "classes",
+    "containers",
+    "contexts",
+    "exceptions",
+    "files",
+    "functions",
+    "generators",
+    "generics",
+    "iterators",
+    "itertool",
+    "locks",
+    "matches",
+    "modules",
+    "references",
+    "tombstones",
+    "views",
+    "wrappers",
+)
+"""Files of `forkpoint.encode` that register reducers; adding a family is adding a file and its name."""
+
+FILL_FROZEN: Final = 0
+FILL: Final = 1
+FINISH: Final = 2
+"""Phases after all objects have their state: frozensets get their keys, then other containers, then what reads them."""
+
+
+class Context(ReduceContext, Protocol):
+    """What the reducers of this package may ask, beyond what adapters may."""
+
+    def is_by_value(self, module: object) -> bool:
+        """Is the module of this name saved with all it holds?"""
+        ...
+
+    def is_program_class(self, cls: type) -> bool:
+        """Is the class saved by value, so that its instances are taken apart by us?"""
+        ...
+
+    def path_of(self, obj: Any) -> tuple[str, str] | None:
+        """(module, dotted path) under which a library offers this very object, or None."""
+        ...
+
+    def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
+        """The name of the module whose `__dict__` this is."""
+        ...
+
+    def running(self, generator: Any) -> FrameRecord | None:
+        """The captured frame of a generator that is running on the captured stack."""
+        ...
+
+    def position_of(self, descriptor: int) -> int | None:
+        """Where an open file stood when the program was frozen, if that was noted."""
+        ...
+
+    def later(self, phase: int, function: Callable[..., Any], *args: Any) -> None:
+        """Have `function(*args)` called at restore once all objects have their state, in this phase."""
+        ...
+
+
+class Registered:
+    """The reducers of this package, by exact type and along the MRO."""
+
+    def __init__(self) -> None:
+        self.exact: dict[type, Any] = {}
+        self.inherited: dict[type, Any] = {}
+
+    def load(self) -> None:
+        """Import every family."""
+        for family in FAMILIES:
+            importlib.import_module(f"forkpoint.encode.{family}")
+
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+REGISTERED: Final = Registered()
+
+
+def reduces(*types: type, subclasses: bool = False) -> Callable[[_F], _F]:
+    """Register a reducer `(obj, context) -> reduce value` for these types, and their subclasses if asked."""
+
+    def register(function: _F) -> _F:
+        for kind in types:
+            REGISTERED.exact[kind] = function
+            if subclasses:
+                REGISTERED.inherited[kind] = function
+        return function
+
+    return register
+
+
+def along_mro(cls: type, table: Mapping[type, Reducer]) -> Reducer | None:
+    """The reducer of the nearest base class in `table`."""
+    for base in cls.__mro__:
+        if base in table:
+            return table[base]
+    return None

@@ -1,0 +1,71 @@
+"""Weak references and what is built on them, with their targets and callbacks."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from forkpoint import _native
+from forkpoint.encode import library
+from forkpoint.encode.instances import member_slots, read_slots
+from forkpoint.encode.reducers import FINISH, Context, reduces
+
+
+class _Gone:
+    """What a dead reference pointed at."""
+
+
+def make_reference(kind: Any, target: Any, callback: Any) -> Any:
+    """A weak reference; `target` None makes one that is dead already, whose callback is not called again."""
+    if target is None:
+        return weakref.ref.__new__(kind, _Gone())
+    return weakref.ref.__new__(kind, target, callback)
+
+
+def fill_reference(reference: Any, state: tuple[dict[str, Any], list[tuple[type, str, Any]]]) -> None:
+    """Attributes and slots of a subclass."""
+    attributes, slots = state
+    if attributes:
+        _native.instance_fill(reference, attributes)
+    for cls, name, value in slots:
+        vars(cls)[name].__set__(reference, value)
+
+
+@reduces(weakref.ref, subclasses=True)
+def _reduce_reference(obj: Any, context: Context) -> Any:
+    kind = type(obj)
+    made = (make_reference, (kind, *_native.weakref_read(obj)))
+    if kind is weakref.ref:
+        return made
+    state = (_native.instance_dict(obj)[0] or {}, read_slots(obj, member_slots(kind)))
+    return (*made, state, None, None, fill_reference)
+
+
+def make_proxy(target: Any, callback: Any) -> Any:
+    """A weak proxy."""
+    return weakref.proxy(_Gone() if target is None else target, callback)
+
+
+@reduces(weakref.ProxyType, weakref.CallableProxyType)
+def _reduce_proxy(obj: Any, context: Context) -> Any:
+    return make_proxy, _native.weakref_read(obj)
+
+
+@reduces(weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary)
+def _reduce_weak_container(obj: Any, context: Context) -> Any:
+    """By attributes: the references in it keep their callbacks, and the table its order."""
+    return library.by_attributes(obj)
+
+
+def finalize_again(finalizer: Any, target: Any, function: Any, arguments: Any, keywords: Any, atexit: bool) -> None:
+    """Register a finalizer that was alive."""
+    weakref.finalize.__init__(finalizer, target, function, *arguments, **(keywords or {}))
+    finalizer.atexit = atexit
+
+
+@reduces(weakref.finalize)
+def _reduce_finalize(obj: Any, context: Context) -> Any:
+    state = obj.peek()
+    if state is not None:
+        context.later(FINISH, finalize_again, obj, *state, obj.atexit)
+    return library.new_by_object, (weakref.finalize,)

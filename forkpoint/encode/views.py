@@ -1,0 +1,81 @@
+"""Views of memory and arrays of machine numbers: over the same exporter, at the same place."""
+
+from __future__ import annotations
+
+import array
+import mmap
+from typing import Any
+
+from forkpoint import _native
+from forkpoint.encode.reducers import Context, reduces
+
+
+def make_view(exporter: Any, offset: int, nbytes: int, form: str, shape: tuple[int, ...], readonly: bool) -> Any:
+    """A contiguous view of part of an exporter's memory."""
+    view = memoryview(exporter).cast("B")[offset : offset + nbytes]
+    if form != "B" or len(shape) != 1:
+        view = view.cast(form, shape) if 0 not in shape else view.cast(form)  # type: ignore[call-overload]
+    return view.toreadonly() if readonly else view
+
+
+def make_strided_view(exporter: Any, offset: int, form: str, length: int, stride: int, readonly: bool) -> Any:
+    """A one-dimensional view with a step."""
+    whole = memoryview(exporter).cast("B").cast(form)  # type: ignore[call-overload]
+    size = whole.itemsize
+    first, step = offset // size, stride // size
+    stop = first + length * step
+    view = whole[first : stop if stop >= 0 else None : step]
+    return view.toreadonly() if readonly else view
+
+
+def released_view() -> memoryview:
+    """A view that was released."""
+    view = memoryview(b"")
+    view.release()
+    return view
+
+
+@reduces(memoryview)
+def _reduce_view(obj: memoryview, context: Context) -> Any:
+    try:
+        exporter = obj.obj
+    except ValueError:
+        return released_view, ()
+    if exporter is None:
+        return context.tombstone(obj, "a view of memory that no object owns")
+    offset = _native.memoryview_offset(obj)
+    readonly = obj.readonly and not memoryview(exporter).readonly
+    if obj.c_contiguous:
+        return make_view, (exporter, offset, obj.nbytes, obj.format, obj.shape, readonly)
+    if obj.ndim == 1 and obj.strides is not None and obj.strides[0] % obj.itemsize == 0 and obj.shape is not None:
+        return make_strided_view, (exporter, offset, obj.format, obj.shape[0], obj.strides[0], readonly)
+    return context.tombstone(obj, "a view of several dimensions that is not contiguous")
+
+
+def make_array(kind: type[array.array[Any]], code: str) -> Any:
+    """An empty array."""
+    return array.array.__new__(kind, code)
+
+
+def fill_array(target: Any, state: tuple[Any, dict[str, Any] | None]) -> None:
+    """The numbers, read straight into place."""
+    source, attributes = state
+    target.frombytes(bytes(source.nbytes))
+    with memoryview(target) as view:
+        if source.nbytes:
+            source.readinto(view.cast("B"))
+    if attributes:
+        _native.instance_fill(target, attributes)
+
+
+@reduces(array.array, subclasses=True)
+def _reduce_array(obj: Any, context: Context) -> Any:
+    view = memoryview(obj)
+    source = context.buffer(view.cast("B") if view.nbytes else memoryview(b""), obj.itemsize)
+    attributes = _native.instance_dict(obj)[0]
+    return make_array, (type(obj), obj.typecode), (source, attributes), None, None, fill_array
+
+
+@reduces(mmap.mmap, subclasses=True)
+def _reduce_mmap(obj: Any, context: Context) -> Any:
+    return context.tombstone(obj, "memory mapped from a file is not saved: map it again")

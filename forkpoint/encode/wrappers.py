@@ -1,0 +1,161 @@
+"""Objects that wrap one or a few others: properties, static and class methods, partials, proxies, caches."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import types
+from typing import Any
+
+from forkpoint import _native
+from forkpoint.encode.reducers import FINISH, Context, reduces
+
+
+def fresh(kind: Any, *arguments: Any) -> Any:
+    """A new object from the builtin constructor, for subclasses too."""
+    return kind.__new__(kind, *arguments)
+
+
+def _attributes(obj: Any) -> dict[str, Any] | None:
+    return _native.instance_dict(obj)[0] or None
+
+
+def fill_property(obj: property, state: tuple[Any, ...]) -> None:
+    """The functions of a property, which may refer to its class."""
+    functions, attributes, name = state
+    property.__init__(obj, *functions)
+    if attributes:
+        _native.instance_fill(obj, attributes)
+    if name is not None:
+        obj.__name__ = name  # type: ignore[attr-defined]
+
+
+@reduces(property, subclasses=True)
+def _reduce_property(obj: property, context: Context) -> Any:
+    attributes = _attributes(obj) if type(obj) is not property else None
+    name = getattr(obj, "__name__", None) if obj.fget is None else None
+    state = ((obj.fget, obj.fset, obj.fdel, obj.__doc__), attributes, name)
+    return fresh, (type(obj),), state, None, None, fill_property
+
+
+def fill_method_wrapper(obj: Any, state: tuple[Any, dict[str, Any] | None]) -> None:
+    """What a static or class method wraps."""
+    function, attributes = state
+    base = staticmethod if isinstance(obj, staticmethod) else classmethod
+    base.__init__(obj, function)  # type: ignore[arg-type]
+    if attributes:
+        obj.__dict__.clear()
+        _native.instance_fill(obj, attributes)
+
+
+@reduces(staticmethod, classmethod, subclasses=True)
+def _reduce_method_wrapper(obj: Any, context: Context) -> Any:
+    return fresh, (type(obj),), (obj.__func__, _attributes(obj)), None, None, fill_method_wrapper
+
+
+def fill_partial(obj: Any, state: tuple[Any, ...]) -> None:
+    """What a partial calls and with what."""
+    function, arguments, keywords, attributes = state
+    functools.partial.__setstate__(obj, (function, arguments, keywords, attributes))
+
+
+@reduces(functools.partial, subclasses=True)
+def _reduce_partial(obj: Any, context: Context) -> Any:
+    state = (obj.func, obj.args, obj.keywords, _attributes(obj))
+    return fresh, (type(obj), _placeholder), state, None, None, fill_partial
+
+
+def _placeholder() -> None:
+    return None
+
+
+@reduces(types.MappingProxyType)
+def _reduce_mapping_proxy(obj: Any, context: Context) -> Any:
+    (mapping,) = gc.get_referents(obj)
+    if type(mapping) is dict:
+        for owner in gc.get_referrers(mapping):
+            if isinstance(owner, type) and gc.get_referents(owner.__dict__)[0] is mapping:
+                return class_namespace, (owner,)
+    return types.MappingProxyType, (mapping,)
+
+
+def class_namespace(cls: type) -> Any:
+    """The read-only view of a class's namespace."""
+    return cls.__dict__
+
+
+@reduces(super)
+def _reduce_super(obj: Any, context: Context) -> Any:
+    get = object.__getattribute__
+    return super, (get(obj, "__thisclass__"), get(obj, "__self__"))
+
+
+@reduces(types.SimpleNamespace)
+def _reduce_namespace(obj: Any, context: Context) -> Any:
+    return types.SimpleNamespace, (), _native.instance_dict(obj)[0], None, None, _native.instance_fill
+
+
+# ---- functools.lru_cache and cache
+
+_lru_wrapper = type(functools.lru_cache(_placeholder))
+
+
+def fresh_cache(maxsize: int | None, typed: bool) -> Any:
+    """An empty cache around nothing yet."""
+    return functools.lru_cache(maxsize, typed)(lambda *arguments, **keywords: None)
+
+
+def fill_cache(cache: Any, state: tuple[Any, dict[str, Any]]) -> None:
+    """What the cache calls, and its attributes."""
+    function, attributes = state
+    _native.lru_set(cache, function, 0, 0)
+    cache.__dict__.clear()
+    cache.__dict__.update(attributes)
+
+
+def warm_cache(cache: Any, typed: bool, calls: list[tuple[Any, ...]], hits: int, misses: int) -> None:
+    """Put the entries back, oldest first, by calling the cache around a function that answers from them."""
+    function, _, _, mark, _ = _native.lru_read(cache)
+    results: list[Any] = []
+    _native.lru_set(cache, lambda *arguments, **keywords: results[-1], 0, 0)
+    try:
+        for positional, keywords, result in calls:
+            results.append(result)
+            cache(*positional, **keywords)
+    finally:
+        _native.lru_set(cache, function, hits, misses)
+
+
+def _as_call(key: Any, mark: Any, typed: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments whose key this is (`functools._make_key`)."""
+    if type(key) is not tuple and not isinstance(key, tuple):
+        items = getattr(key, "__iter__", None)
+        if items is None or isinstance(key, str | int):
+            return (key,), {}
+    flat = list(key)
+    if typed:
+        has_mark = any(item is mark for item in flat)
+        count = (len(flat) - (1 if has_mark else 0)) // 2 if not has_mark else _typed_length(flat, mark)
+        flat = flat[:count]
+    for index, item in enumerate(flat):
+        if item is mark:
+            pairs = flat[index + 1 :]
+            return tuple(flat[:index]), dict(zip(pairs[::2], pairs[1::2], strict=True))
+    return tuple(flat), {}
+
+
+def _typed_length(flat: list[Any], mark: Any) -> int:
+    """Items before the types that `typed=True` appends: n arguments, the mark, m name-value pairs, then n + m types."""
+    positional = next(index for index, item in enumerate(flat) if item is mark)
+    named = (len(flat) - 1 - 2 * positional) // 3
+    return positional + 1 + 2 * named
+
+
+@reduces(_lru_wrapper)
+def _reduce_cache(obj: Any, context: Context) -> Any:
+    function, hits, misses, mark, entries = _native.lru_read(obj)
+    parameters = obj.cache_parameters()
+    typed = parameters["typed"]
+    calls = [(*_as_call(key, mark, typed), result) for key, result in entries]
+    context.later(FINISH, warm_cache, obj, typed, calls, hits, misses)
+    return fresh_cache, (parameters["maxsize"], typed), (function, obj.__dict__), None, None, fill_cache
