@@ -53,7 +53,8 @@ class _Environment(Quiet):
     module = "os"
 
     def capture(self, before: None) -> dict[str, Any]:
-        baseline, now = _baseline(), _kept(os.environ)
+        # A copy: what a module of a library holds, and this is one, would be saved by name and found empty there.
+        baseline, now = dict(_baseline()), _kept(os.environ)
         return {
             "started_with": baseline,
             "set": {name: value for name, value in now.items() if baseline.get(name) != value},
