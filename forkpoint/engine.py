@@ -10,17 +10,15 @@ from __future__ import annotations
 import atexit
 import datetime
 import os
-import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from forkpoint import _native, errors, faultpoints, limits, registry, settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, roots, stack, threads
 from forkpoint.point import Checkpoint
 from forkpoint.encode import pickler, unpickler
 from forkpoint.journal import committer, home, known, lease, pack, packfile, plan as planning
@@ -28,6 +26,7 @@ from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
+from forkpoint.order import interpreter_flags
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -50,7 +49,9 @@ class Moment:
     trigger: Trigger
     label: str | None
     stack: CapturedStack
+    found: roots.Roots
     before: Mapping[str, Any]
+    positions: Mapping[int, int]
     stdout_bytes: int
     created_at: str
     started_ns: int
@@ -215,7 +216,7 @@ class Engine:
         if problem:
             raise errors.Refused(problem)
         captured = time.perf_counter()
-        point = uuid.uuid4().hex
+        point = home.new_id()
         child = forker.fork(
             lambda side: self._write(side, point, moment),
             keep_fds=(self._lease.fd,),
@@ -237,7 +238,9 @@ class Engine:
             trigger=trigger,
             label=label,
             stack=captured,
+            found=roots.find(),
             before=ambient.before_fork(),
+            positions=descriptors.positions(),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),
@@ -277,17 +280,17 @@ class Engine:
         """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
         faultpoints.reach("child.started")
         began = time.monotonic_ns()
-        found = roots.find()
         image = ProgramImage(
-            modules=found.by_value,
-            imports=found.imports,
+            modules=moment.found.by_value,
+            imports=moment.found.imports,
             stack=moment.stack,
             ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
             facts=ambient.facts(),
         )
         packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
-        encoded = pickler.encode(image, named=roots.named(found), reducers=reducers, sink=packing)
+        named = roots.named(moment.found)
+        encoded = pickler.encode(image, named=named, reducers=reducers, sink=packing, positions=moment.positions)
         faultpoints.reach("child.encoded")
         split = side.split()
         manifest = Manifest(
@@ -327,13 +330,13 @@ class Engine:
         """What it takes to start this program again, and what it ran on."""
         start = {
             "python": list(sys.version_info[:3]),
-            "flags": subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+            "flags": interpreter_flags(),
             "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
             "hash_secret": _native.hash_secret().hex(),
             "frames": len(moment.stack.frames),
             "settings": choices.as_plain(self.settings),
         }
-        return {"start": start, **ambient.provenance()}
+        return {"start": start, **ambient.provenance(moment.found.by_value)}
 
     # ------------------------------------------------------------------ coming back
 

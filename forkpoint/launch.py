@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import atexit
 import importlib.machinery
-import importlib.util
 import io
 import os
-import runpy
 import sys
 import types
 from collections.abc import Callable
@@ -167,6 +165,8 @@ def _prepare_module(order: Order, module: types.ModuleType) -> tuple[types.CodeT
 
 def _module_code(name: str, module: types.ModuleType) -> tuple[types.CodeType, types.ModuleType]:
     """Find a module to be run as `__main__`, as runpy._run_module_as_main does."""
+    import runpy
+
     try:
         if name == _NAME:
             _, spec, code = runpy._get_main_module_details()  # type: ignore[attr-defined]

@@ -12,6 +12,9 @@ CHILD_DEADLINE_SECONDS: Final = 600.0
 KEEP_LAST_POINTS: Final = 5
 """Restore points kept while running: enough to step over damaged or incomplete ones."""
 
+KEEP_HOURS: Final = 24
+"""Hours of which one restore point each is kept: a mistake noticed the next morning can still be gone back behind."""
+
 MAX_FILE_BYTES: Final = 64 << 20
 """Content of a written file kept inside a restore point; larger ones are known by size and hash only."""
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from forkpoint.capture.adapters import LIBRARIES
@@ -102,8 +103,8 @@ def restore(state: Mapping[str, Any], *, skip: Collection[str] = ()) -> None:
                 raise RestoreFailed(f"could not put back ambient state: {name}: {error!r}") from error
 
 
-def provenance() -> dict[str, Any]:
+def provenance(modules: Sequence[ModuleType]) -> dict[str, Any]:
     """Facts about where the program runs, for `show` and for the warning that bits may differ. Plain values."""
     from forkpoint.capture import provenance as facts_of
 
-    return facts_of.collect()
+    return facts_of.collect(modules)

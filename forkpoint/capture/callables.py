@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.capture.bytecode import VERSION, Instruction
-from forkpoint.capture.expressions import UNKNOWN, Method, in_mro, loaded, mro, spelled
+from forkpoint.capture.expressions import UNKNOWN, Method, class_name, in_mro, is_a, is_in, loaded, mro, spelled
 from forkpoint.capture.frames import Frame
 
 _GENERATORS: Final = (types.GeneratorType, types.CoroutineType)
@@ -130,7 +130,7 @@ def _called(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
         return callee.function
     expected = loaded(frame, call, where.callable)
     subject = callee.subject
-    if isinstance(expected, Method):
+    if type(expected) is Method:
         if address == id(expected.function):
             return expected
         # f(*args) of a bound method: the method object is nowhere but in the operand.
@@ -175,7 +175,7 @@ def _next_outcome(frame: Frame, call: Instruction, where: Call, callee: Frame) -
         raise NotPassedOn("next() was called in a way that cannot be followed")
     if where.arguments == 2:
         default = loaded(frame, call, where.first_argument + 1)
-        if isinstance(default, Method) or frame.pointer(where.first_argument + 1) != id(default):
+        if type(default) is Method or frame.pointer(where.first_argument + 1) != id(default):
             raise NotPassedOn("next() has a default that cannot be told from here")
     iterator = frame.pointer(where.first_argument)
     if callee.generator is not None and iterator == id(callee.generator):
@@ -199,7 +199,7 @@ def _require_other_owner(frame: Frame, where: Call, callee: Frame) -> None:
 def passes_on(called: Any, callee: Frame) -> Outcome:
     """What the callee's result means to whoever called `called`. Raises NotPassedOn."""
     for _ in range(20):
-        if isinstance(called, Method):
+        if type(called) is Method:
             reached, called = _method(called, callee), called.function
             if reached is not None:
                 return reached
@@ -214,7 +214,7 @@ def passes_on(called: Any, callee: Frame) -> Outcome:
             called = called.func
         elif kind is staticmethod:
             called = called.__func__
-        elif isinstance(called, type):
+        elif is_a(called, type):
             return _class_call(called, callee)
         elif kind in (types.BuiltinMethodType, types.MethodWrapperType):
             return _builtin(called, callee)
@@ -225,7 +225,7 @@ def passes_on(called: Any, callee: Frame) -> Outcome:
 
 def _method(method: Method, callee: Frame) -> Outcome | None:
     function, instance = method
-    if function is _TYPE_CALL and isinstance(instance, type):
+    if function is _TYPE_CALL and is_a(instance, type):
         return _construct(instance, callee)
     if type(function) in _UNBOUND:
         if instance is callee.generator is not None and function.__name__ in _DRIVERS:
@@ -242,7 +242,7 @@ def _builtin(called: Any, callee: Frame) -> Outcome:
     owner = called.__self__
     if owner is callee.generator is not None and called.__name__ in _DRIVERS:
         return Outcome(_DRIVERS[called.__name__])
-    if called.__name__ == "__call__" and type(called) is types.MethodWrapperType and isinstance(owner, type):
+    if called.__name__ == "__call__" and type(called) is types.MethodWrapperType and is_a(owner, type):
         return _construct(owner, callee)
     if called is builtins.__build_class__:
         raise NotPassedOn(f"the body of class {callee.code.co_qualname} is running")
@@ -251,13 +251,13 @@ def _builtin(called: Any, callee: Frame) -> Outcome:
 
 def _python_call(called: Any) -> Any:
     kind = type(called)
-    if isinstance(called, functools._lru_cache_wrapper):
+    if is_a(called, functools._lru_cache_wrapper):
         name = getattr(called, "__qualname__", "a function")
         raise NotPassedOn(f"{name}() is cached by functools.lru_cache, which stores the result afterwards")
     found = in_mro(kind, "__call__")
     if type(found) is types.FunctionType:
         return found
-    raise NotPassedOn(f"a {kind.__qualname__} object is not Python code and is in the middle of a call")
+    raise NotPassedOn(f"a {class_name(kind)} object is not Python code and is in the middle of a call")
 
 
 def _class_call(called: type, callee: Frame) -> Outcome:
@@ -266,16 +266,16 @@ def _class_call(called: type, callee: Frame) -> Outcome:
         return _construct(called, callee)
     if type(meta) is types.FunctionType and meta is callee.function and callee.subject is called:
         return Outcome("push")
-    raise NotPassedOn(f"{called.__qualname__} is being created by its metaclass's C code")
+    raise NotPassedOn(f"{class_name(called)} is being created by its metaclass's C code")
 
 
 def _construct(called: type, callee: Frame) -> Outcome:
     """type.__call__: `__new__`, then `__init__`; the result is the object."""
     subject = callee.subject
-    if subject is not _native.NULL and called in mro(type(subject)):
+    if subject is not _native.NULL and is_in(called, mro(type(subject))):
         if in_mro(type(subject), "__init__") is callee.function is not None:
             return Outcome("object", subject)
-    name = called.__qualname__
+    name = class_name(called)
     raise NotPassedOn(f"{name}() is being constructed and {callee.code.co_qualname}() is not its plain __init__")
 
 
@@ -292,7 +292,7 @@ def interrupts(callee: Frame) -> str | None:
         if finalizer is not UNKNOWN and finalizer is function:
             return f"{callee.code.co_qualname}() is running"
     for argument in callee.arguments():
-        if isinstance(argument, weakref.ref) and argument() is None:
+        if is_a(argument, weakref.ref) and weakref.ref.__call__(argument) is None:
             return f"the weak reference callback {callee.code.co_qualname}() is running"
     if any(_runs(handler, callee) for handler in _handlers()):
         return f"the signal handler {callee.code.co_qualname}() is running"

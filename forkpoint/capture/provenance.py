@@ -7,7 +7,9 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 _VECTOR_FLAGS: Final = (
@@ -34,8 +36,8 @@ _SOURCE_BYTES_MAX: Final = 16 << 20
 """A module's source larger than this is not hashed: it is data."""
 
 
-def collect() -> dict[str, Any]:
-    """Plain values for the manifest. Some milliseconds of file reading: called in the child."""
+def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
+    """Plain values for the manifest; `modules` are the program's own. Some file reading: called in the child."""
     return {
         "argv": list(sys.orig_argv),
         "python": sys.version,
@@ -50,7 +52,7 @@ def collect() -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()),
         "cpu": _cpu(),
         "threads": _threads(),
-        "sources": _sources(),
+        "sources": _sources(modules),
         "git": _git_commit(Path(_main_file()).resolve().parent),
     }
 
@@ -105,17 +107,14 @@ def _threads() -> dict[str, Any]:
     return counts
 
 
-def _sources() -> dict[str, str]:
-    """sha256 of each loaded source file outside of the interpreter's and the packages' folders."""
-    outside = tuple(os.path.realpath(path) + os.sep for path in {sys.prefix, sys.base_prefix})
+def _sources(modules: Sequence[ModuleType]) -> dict[str, str]:
+    """sha256 of the program's own source files."""
     hashes: dict[str, str] = {}
-    for module in list(sys.modules.values()):
+    for module in modules:
         filename = getattr(module, "__file__", None)
-        if not isinstance(filename, str) or not filename.endswith(".py"):
+        if not isinstance(filename, str):
             continue
         path = os.path.realpath(filename)
-        if path.startswith(outside) or "site-packages" in path or f"{os.sep}forkpoint{os.sep}" in path:
-            continue
         try:
             if os.path.getsize(path) <= _SOURCE_BYTES_MAX:
                 hashes[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -15,7 +15,7 @@ from forkpoint import _native
 from forkpoint.capture import attributes, operators
 from forkpoint.capture.bytecode import VERSION, Instruction, locals_count
 from forkpoint.capture.callables import NotPassedOn, interrupts, outcome
-from forkpoint.capture.expressions import UNKNOWN, in_mro, spelled
+from forkpoint.capture.expressions import UNKNOWN, in_mro, is_a, spelled
 from forkpoint.capture.frames import Frame
 from forkpoint.errors import Refused
 
@@ -163,7 +163,7 @@ def _before_with(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     address = frame.pointer(instruction.depth - 1)
     if VERSION >= (3, 12) and address != id(subject):
         raise NotPassedOn(f"`with` is calling {callee.code.co_qualname}() through C code")
-    if not isinstance(leave, (types.FunctionType, types.MethodDescriptorType, classmethod, staticmethod)):
+    if not is_a(leave, types.FunctionType, types.MethodDescriptorType, classmethod, staticmethod):
         raise NotPassedOn("`with` is using an object without a plain __exit__")
     bound = leave.__get__(subject, kind)
     return {"outcome": "enter", "next": instruction.next, "keep": instruction.depth - 1, "before": [bound]}
@@ -197,13 +197,13 @@ def _subscript(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     if callee.entered_through_c:
         depth = instruction.depth - (3 if instruction.name == "BINARY_SLICE" else 2)
         subject = callee.subject
-        if isinstance(subject, type):
+        if is_a(subject, type):
             found = in_mro(subject, "__class_getitem__")
-            if not isinstance(found, classmethod) or found.__func__ is not callee.function:
+            if not is_a(found, classmethod) or found.__func__ is not callee.function:
                 raise NotPassedOn(f"C code is calling {callee.code.co_qualname}() for a subscript")
             if frame.pointer(depth) != id(subject):
                 raise NotPassedOn(f"C code is calling {callee.code.co_qualname}() for a subscript")
-        elif isinstance(subject, dict) and in_mro(type(subject), "__getitem__") is dict.__dict__["__getitem__"]:
+        elif is_a(subject, dict) and in_mro(type(subject), "__getitem__") is dict.__dict__["__getitem__"]:
             require_method(frame, depth, callee, "__missing__")
         else:
             require_method(frame, depth, callee, "__getitem__")

@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from forkpoint import __version__
 from forkpoint.cli.outcome import Outcome
 from forkpoint.errors import ForkpointError, IntegrityError, KeyMissing, Locked, UnknownReference
 from forkpoint.say import say
@@ -40,9 +41,11 @@ class Verbs(click.Group):
     """A group that knows its verbs by the table and imports `cli/commands/<verb>.py` when one is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs in the order of the table: the main job first."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one verb: the function of that name in the module of that name."""
         if cmd_name not in VERBS:
             return None
         command = getattr(importlib.import_module(f"forkpoint.cli.commands.{cmd_name}"), cmd_name)
@@ -52,6 +55,7 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and say which verb an unknown one may have meant."""
         if args and args[0] not in VERBS and not args[0].startswith("-"):
             import difflib
 
@@ -60,16 +64,14 @@ class Verbs(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
 
 
 def _version(ctx: click.Context, _parameter: click.Parameter, asked: bool) -> None:
     if asked:
-        # importlib.metadata is slow to import, and asked for rarely.
-        from importlib.metadata import version
-
-        click.echo(f"forkpoint {version('forkpoint')}")
+        click.echo(f"forkpoint {__version__}")
         ctx.exit()
 
 

@@ -24,7 +24,7 @@ _KERNEL: Final = {
     "pidfd": "without it the end of a checkpoint's child is noticed later",
     "close_range": "without it the child closes descriptors one at a time",
     "oom_score": "without it the kernel may kill the program instead of the child when memory runs out",
-    "page_tracking": "without it all large buffers are read at each checkpoint (in the child; the program does not wait)",
+    "page_tracking": "without it each checkpoint's child reads all large buffers; the program does not wait for it",
 }
 
 # What forks badly, as their own documentation or trackers say: threads or device contexts a fork cannot carry.
@@ -46,7 +46,7 @@ _UNSAFE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One answer. `value` is short and for machines as well; `meaning` is a sentence; `advice` is empty if all is well."""
+    """One answer. `value` is short, for machines as well; `meaning` a sentence; `advice` empty if all is well."""
 
     name: str
     status: Status
@@ -77,16 +77,14 @@ def _python() -> Iterator[Check]:
     try:
         import forkpoint._native as native
     except ImportError as error:
-        yield Check("native", "fail", "missing", str(error), "install again with a C compiler: pip install --force-reinstall .")
+        yield Check("native", "fail", "missing", str(error), "install it again, with a C compiler")
     else:
         yield Check("native", "ok", os.path.basename(native.__file__ or "_native"))
 
 
 def _kernel() -> Iterator[Check]:
     probe = os.path.join(os.path.dirname(__file__), "kernel_probe.py")
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", probe], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
-    )
+    done = _in_a_process("-I", "-S", probe)
     answers = {answer["name"]: answer for answer in map(json.loads, done.stdout.splitlines())}
     for name, loss in _KERNEL.items():
         answer = answers.get(name, {"works": False, "detail": f"the probe was killed ({done.returncode})"})
@@ -94,6 +92,12 @@ def _kernel() -> Iterator[Check]:
             yield Check(name, "ok", "works", answer["detail"])
         else:
             yield Check(name, "warn", answer["detail"], loss, "a newer kernel or another container profile has it")
+
+
+def _in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter on something that may kill it."""
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
 
 
 def _seccomp() -> Check:
@@ -107,7 +111,7 @@ def _seccomp() -> Check:
 def _sqlite() -> Check:
     # In a process of its own: only the journal opens SQLite, and it refuses to load at all with one that is too old.
     code = "from forkpoint.journal import connection as c; print(c.sqlite.sqlite_version)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
+    done = _in_a_process("-c", code)
     if done.returncode == 0:
         return Check("sqlite", "ok", done.stdout.strip(), "two processes may write the journal without harm")
     problem = (done.stderr.strip().splitlines() or ["no answer"])[-1]
@@ -124,7 +128,7 @@ def _filesystem(store: Path) -> Iterator[Check]:
     if kind in filesystem.NETWORK:
         yield Check("filesystem", "fail", kind, f"{store} would lie on a network", "keep the store local: --store DIR")
     elif kind in ("tmpfs", "ramfs"):
-        yield Check("filesystem", "warn", kind, f"{store} does not survive a restart of the machine", "--store DIR on a disk")
+        yield Check("filesystem", "warn", kind, f"{store} is lost when the machine restarts", "--store DIR on a disk")
     else:
         yield Check("filesystem", "ok", kind, str(store))
     if not os.access(standing, os.W_OK | os.X_OK):
@@ -173,4 +177,4 @@ def _libraries() -> Iterator[Check]:
             installed = version(name)
         except PackageNotFoundError:
             continue
-        yield Check(name, "warn", installed, reason, "only if the program uses it: `forkpoint show` tells what was in the way")
+        yield Check(name, "warn", installed, reason, "if a program uses it: `forkpoint show` says what was in the way")

@@ -13,7 +13,7 @@ from forkpoint import settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """Seconds, or a number with a unit: `90`, `2h`, `3d`."""
 
     name = "duration"

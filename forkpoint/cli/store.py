@@ -1,4 +1,4 @@
-"""What the read verbs say about runs and restore points: the journal's values under their published names."""
+"""What the read verbs ask of a store, and how they name what they find."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from forkpoint import settings
 from forkpoint.errors import NoStore, UnknownReference
 from forkpoint.journal.home import Home, open_home
-from forkpoint.journal.points import Damage, Point, Run
+from forkpoint.journal.points import Damage, Run
 from forkpoint.journal.reader import Reader
 
 PREFIX_CHARACTERS_MIN = 4
@@ -20,7 +20,7 @@ def home(store: Path | None) -> Home:
     """The store a verb is about. Raises `NoStore` saying how one comes to be."""
     path = settings.load_store(store)
     if not path.is_dir():
-        raise NoStore(f"there is no store at {path}", hint="`forkpoint run SCRIPT` makes one; --store DIR names another")
+        raise NoStore(f"there is no store at {path}", hint="`forkpoint run` makes one; --store names another")
     return open_home(str(path))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from forkpoint import _native
 from forkpoint.encode.modules import by_name
 from forkpoint.encode.names import HIDDEN, hidden_type
 from forkpoint.encode.reducers import FINISH, Context, reduces
@@ -41,18 +42,15 @@ def _quiet_bases(bases: tuple[type, ...]) -> Iterator[None]:
     silenced = []
     for base in bases:
         for cls in base.__mro__:
-            if "__init_subclass__" in vars(cls) and cls.__flags__ & _HEAP_TYPE:
-                hook = vars(cls)["__init_subclass__"]
-                type.__setattr__(cls, "__init_subclass__", _SILENT)
-                silenced.append((cls, hook))
+            if cls is not object and "__init_subclass__" in vars(cls):
+                silenced.append((cls, _native.class_swap(cls, "__init_subclass__", _SILENT)))
     try:
         yield
     finally:
         for cls, hook in reversed(silenced):
-            type.__setattr__(cls, "__init_subclass__", hook)
+            _native.class_swap(cls, "__init_subclass__", hook)
 
 
-_HEAP_TYPE: Final = 1 << 9
 _SILENT: Final = classmethod(lambda cls, **options: None)
 
 
@@ -100,7 +98,7 @@ def _reduce_class(obj: Any, context: Context) -> Any:
         return by_name(obj, path)
     if obj.__name__ in HIDDEN and HIDDEN[obj.__name__] is obj:
         return hidden_type, (obj.__name__,)
-    if not obj.__flags__ & _HEAP_TYPE:
+    if not _native.is_python_class(obj):
         return context.tombstone(obj, "no module offers this builtin type")
     return _reduce_class_by_value(obj, context)
 
@@ -108,9 +106,10 @@ def _reduce_class(obj: Any, context: Context) -> Any:
 def _reduce_class_by_value(obj: Any, context: Context) -> Any:
     meta = type(obj)
     namespace = dict(vars(obj))
-    if any(not base.__flags__ & _HEAP_TYPE and base is not type for base in meta.__mro__[:-1]):
-        for name in _MADE_BY_TYPE:
-            namespace.pop(name, None)
+    if any(not _native.is_python_class(base) and base is not type for base in meta.__mro__[:-1]):
+        for name, value in vars(obj).items():
+            if name in _MADE_BY_TYPE or type(value).__name__ == "CField":  # ctypes makes those from _fields_
+                del namespace[name]
         return make_native_class, (meta, obj.__name__, obj.__bases__, namespace)
     state = {
         key: value

@@ -7,25 +7,20 @@ from types import FrameType, TracebackType
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode.instances import member_slots, read_slots
+from forkpoint.encode.instances import builtin_base, member_slots, read_slots
 from forkpoint.encode.reducers import Context, reduces
 
-_HEAP_TYPE: Final = 1 << 9
 _COMMON: Final = frozenset({"__cause__", "__context__", "__suppress_context__", "__traceback__", "args", "__dict__"})
 
 
-def _builtin_base(cls: type) -> type:
-    return next(base for base in cls.__mro__ if not base.__flags__ & _HEAP_TYPE)
-
-
-def _builtin_fields(base: type) -> list[str]:
-    """Writable C fields of a builtin exception class beyond those all have: `errno`, `lineno`, `value`, `name`."""
+def _fields(cls: type) -> list[tuple[str, Any]]:
+    """(name, descriptor) of the C fields of builtin exception classes beyond those all have: `errno`, `value`..."""
     return [
-        name
-        for cls in base.__mro__
-        if cls not in (BaseException, object)
-        for name, value in vars(cls).items()
-        if isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType)
+        (name, descriptor)
+        for base in cls.__mro__
+        if base not in (BaseException, object) and not _native.is_python_class(base)
+        for name, descriptor in vars(base).items()
+        if isinstance(descriptor, types.MemberDescriptorType | types.GetSetDescriptorType)
         and name not in _COMMON
         and not name.startswith("__")
     ]
@@ -39,10 +34,10 @@ def make_exception(cls: type, base: type, arguments: tuple[Any, ...]) -> Any:
 def fill_exception(error: BaseException, state: dict[str, Any]) -> None:
     """All that an exception carries."""
     error.args = state.get("args", ())
+    fields = dict(_fields(type(error)))
     for name, value in state.get("fields", ()):
-        descriptor = next(vars(cls)[name] for cls in type(error).__mro__ if name in vars(cls) and _is_field(cls, name))
         try:
-            descriptor.__set__(error, value)
+            fields[name].__set__(error, value)
         except (AttributeError, TypeError):
             continue  # read-only: made by __new__
     if "attributes" in state:
@@ -56,19 +51,15 @@ def fill_exception(error: BaseException, state: dict[str, Any]) -> None:
     set_base["__suppress_context__"].__set__(error, state.get("__suppress_context__", False))
 
 
-def _is_field(cls: type, name: str) -> bool:
-    return isinstance(vars(cls)[name], types.MemberDescriptorType | types.GetSetDescriptorType)
-
-
 @reduces(BaseException, subclasses=True)
 def _reduce_exception(obj: BaseException, context: Context) -> Any:
     cls = type(obj)
-    base = _builtin_base(cls)
+    base = builtin_base(cls)
     state: dict[str, Any] = {"args": BaseException.args.__get__(obj)}  # type: ignore[attr-defined]
     fields = []
-    for name in _builtin_fields(base):
+    for name, descriptor in _fields(cls):
         try:
-            value = next(vars(c)[name] for c in base.__mro__ if name in vars(c)).__get__(obj)
+            value = descriptor.__get__(obj)
         except AttributeError:
             continue
         if value is not None:

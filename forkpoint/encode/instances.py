@@ -19,7 +19,6 @@ from forkpoint.encode.containers import refill_dict, refill_set
 from forkpoint.encode.reducers import FILL, FILL_FROZEN, Context
 from forkpoint.model import Reducer
 
-_HEAP_TYPE: Final = 1 << 9
 
 # How the value of an immutable base is read as that very base, without the program's methods.
 _IMMUTABLE: Final[dict[type, Callable[[Any], Any]]] = {
@@ -106,7 +105,7 @@ def member_slots(cls: type) -> list[tuple[type, str, Any]]:
     return [
         (base, name, value)
         for base in cls.__mro__
-        if base.__flags__ & _HEAP_TYPE
+        if _native.is_python_class(base)
         for name, value in vars(base).items()
         if isinstance(value, types.MemberDescriptorType) and value.__objclass__ is base
     ]
@@ -123,8 +122,13 @@ def read_slots(obj: Any, slots: list[tuple[type, str, Any]]) -> list[tuple[type,
     return found
 
 
-def _builtin_base(cls: type) -> type:
-    return next(base for base in cls.__mro__ if not base.__flags__ & _HEAP_TYPE)
+def builtin_base(cls: type) -> type:
+    """The nearest base that is written in C and makes objects itself."""
+    for base in cls.__mro__:
+        maker = vars(base).get("__new__")
+        if isinstance(maker, types.BuiltinFunctionType) and maker.__self__ is base:
+            return base
+    return object
 
 
 def _library_protocol(cls: type, context: Context) -> type | None:
@@ -142,7 +146,7 @@ def plan(cls: type, context: Context) -> Reducer:
     keeper = _library_protocol(cls, context)
     if keeper is not None:
         return library.keep_protocol(keeper)
-    base = _builtin_base(cls)
+    base = builtin_base(cls)
     if base not in _BY_STATE_ANYWAY and not _can_make(cls, base):
         return library.reduce_by_protocol
     return _plan_by_state(cls, base)
@@ -164,7 +168,7 @@ def _plan_by_state(cls: type, base: type) -> Reducer:
     overridden = any(
         name in vars(other)
         for other in cls.__mro__
-        if other.__flags__ & _HEAP_TYPE
+        if _native.is_python_class(other)
         for name in ("__new__", "__class__", "__getattribute__")
     )
     creation: tuple[Any, tuple[Any, ...]]

@@ -50,9 +50,18 @@ def make_pairwise(kind: Any, source: Any, first: tuple[Any, ...]) -> Any:
     return kind(itertools.chain(first, source) if first else source)
 
 
+def _held(obj: Any) -> list[Any]:
+    return [value for value in gc.get_referents(obj) if value is not type(obj)]
+
+
+_RESULT_KEPT = len(_held(itertools.pairwise(()))) - 1
+"""3.13 keeps the tuple it returned last, to use it again."""
+
+
 @reduces(itertools.pairwise)
 def _reduce_pairwise(obj: Any, context: Context) -> Any:
-    held = [value for value in gc.get_referents(obj) if value is not type(obj)]
+    held = _held(obj)
+    held = held[: len(held) - _RESULT_KEPT]
     if not held:
         return make_pairwise, (type(obj), iter(()), ())
     return make_pairwise, (type(obj), held[0], tuple(held[1:2]))
@@ -68,5 +77,5 @@ if hasattr(itertools, "batched"):
     @reduces(itertools.batched)
     def _reduce_batched(obj: Any, context: Context) -> Any:
         size, strict = _native.batched_read(obj)
-        held = [value for value in gc.get_referents(obj) if value is not type(obj)]
+        held = _held(obj)
         return make_batched, (type(obj), held[0] if held else iter(()), size, strict)

@@ -48,14 +48,14 @@ def make_local(kind: type) -> Any:
 
 @reduces(_thread._local, subclasses=True)
 def _reduce_local(obj: Any, context: Context) -> Any:
-    attributes = dict(object.__getattribute__(obj, "__dict__"))
+    attributes = dict(_thread._local.__getattribute__(obj, "__dict__"))
     slots = read_slots(obj, member_slots(type(obj)))
     return make_local, (type(obj),), (attributes, slots), None, None, fill_local
 
 
 def fill_local(obj: Any, state: tuple[dict[str, Any], list[tuple[type, str, Any]]]) -> None:
     """This thread's attributes."""
-    object.__getattribute__(obj, "__dict__").update(state[0])
+    _thread._local.__getattribute__(obj, "__dict__").update(state[0])
     for cls, name, value in state[1]:
         vars(cls)[name].__set__(obj, value)
 
@@ -63,6 +63,10 @@ def fill_local(obj: Any, state: tuple[dict[str, Any], list[tuple[type, str, Any]
 def main_thread() -> threading.Thread:
     """The thread object of the main thread."""
     return threading.main_thread()
+
+
+def _return() -> None:
+    return
 
 
 _PROCESS_STATE = frozenset({"_tstate_lock", "_handle"})
@@ -74,8 +78,9 @@ def fill_thread(thread: Any, attributes: dict[str, Any]) -> None:
     started = attributes["_started"].is_set()
     if hasattr(_thread, "_ThreadHandle"):
         thread._handle = _thread._ThreadHandle()
-        if started:
-            thread._handle._set_done()
+        if started:  # only a thread that ran has a handle that says so
+            _thread.start_joinable_thread(_return, handle=thread._handle)
+            thread._handle.join()
     else:
         thread._tstate_lock = None
     if not started:

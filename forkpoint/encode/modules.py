@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from types import ModuleType
 from typing import Any
 
+from forkpoint import _native
 from forkpoint.encode import tombstones
 from forkpoint.encode.names import follow, import_named
 from forkpoint.encode.reducers import Context, reduces
@@ -39,21 +39,15 @@ def by_name(obj: Any, path: tuple[str, str]) -> Any:
     return library_object, path
 
 
-def fresh_module(kind: type[ModuleType], name: str) -> ModuleType:
+def fresh_module(kind: type[ModuleType]) -> ModuleType:
     """An empty module that is in no table of modules."""
-    return ModuleType.__new__(kind, name)
-
-
-def fill_module(obj: ModuleType, state: dict[str, Any]) -> None:
-    """Give a fresh module its attributes."""
-    obj.__dict__.clear()
-    obj.__dict__.update(state)
+    return ModuleType.__new__(kind)
 
 
 @reduces(ModuleType, subclasses=True)
 def _reduce_module(obj: ModuleType, context: Context) -> Any:
-    name = context.namespace_owner(obj.__dict__)
-    if name is not None and sys.modules.get(name) is obj:
+    attributes = ModuleType.__getattribute__(obj, "__dict__")
+    name = context.namespace_owner(attributes)
+    if name is not None:
         return module, (name,)
-    state = {key: value for key, value in obj.__dict__.items() if key not in ("__builtins__", "__loader__", "__spec__")}
-    return fresh_module, (type(obj), obj.__name__), state, None, None, fill_module
+    return fresh_module, (type(obj),), attributes, None, None, _native.module_adopt

@@ -15,41 +15,30 @@ class _Gone:
     """What a dead reference pointed at."""
 
 
-def make_reference(kind: Any, target: Any, callback: Any, key: tuple[Any, ...]) -> Any:
+def make_reference(kind: Any, target: Any, callback: Any) -> Any:
     """A weak reference; `target` None makes one that is dead already, whose callback is not called again."""
     if target is None:
-        target, callback = _Gone(), None
-    if kind is weakref.ref and callback is None:
-        return weakref.ref(target)
-    if key:
-        return kind(target, callback, *key)
-    return kind.__new__(kind, target, callback)
+        return weakref.ref.__new__(kind, _Gone())
+    return weakref.ref.__new__(kind, target, callback)
 
 
-def fill_reference(reference: Any, state: list[tuple[type, str, Any]]) -> None:
-    """The slots of a subclass."""
-    for cls, name, value in state:
+def fill_reference(reference: Any, state: tuple[dict[str, Any], list[tuple[type, str, Any]]]) -> None:
+    """Attributes and slots of a subclass."""
+    attributes, slots = state
+    if attributes:
+        _native.instance_fill(reference, attributes)
+    for cls, name, value in slots:
         vars(cls)[name].__set__(reference, value)
 
 
 @reduces(weakref.ref, subclasses=True)
 def _reduce_reference(obj: Any, context: Context) -> Any:
-    target, callback = _native.weakref_read(obj)
     kind = type(obj)
-    key = (obj.key,) if kind is weakref.KeyedRef else ()
-    if kind is weakref.ref or key:
-        return make_reference, (kind, target, callback, key)
-    attributes, _ = _native.instance_dict(obj)
-    slots = read_slots(obj, member_slots(kind))
-    if attributes:
-        return make_reference, (kind, target, callback, ()), (attributes, slots), None, None, fill_full_reference
-    return make_reference, (kind, target, callback, ()), slots, None, None, fill_reference
-
-
-def fill_full_reference(reference: Any, state: tuple[dict[str, Any], list[tuple[type, str, Any]]]) -> None:
-    """Attributes and slots of a subclass."""
-    _native.instance_fill(reference, state[0])
-    fill_reference(reference, state[1])
+    made = (make_reference, (kind, *_native.weakref_read(obj)))
+    if kind is weakref.ref:
+        return made
+    state = (_native.instance_dict(obj)[0] or {}, read_slots(obj, member_slots(kind)))
+    return (*made, state, None, None, fill_reference)
 
 
 def make_proxy(target: Any, callback: Any) -> Any:

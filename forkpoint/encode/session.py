@@ -11,10 +11,10 @@ from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, along_mro
 from forkpoint.encode.tombstones import make
+from forkpoint.errors import Refused
 from forkpoint.limits import BUFFER_BYTES_MIN
 from forkpoint.model import ChunkSink, FrameRecord, Pod, ProgramImage, Reducer
 
-_HEAP_TYPE = 1 << 9
 
 
 class Diverted:
@@ -107,7 +107,14 @@ class Session:
 
         def reduce(obj: Any, context: Any) -> Any:
             path = named.get(id(obj))
-            return reducer(obj, context) if path is None else (modules.library_object, path)
+            if path is not None:
+                return modules.library_object, path
+            try:
+                return reducer(obj, context)
+            except Refused:
+                raise
+            except Exception as error:
+                return self.tombstone(obj, f"{type(error).__name__}: {error}")
 
         return reduce
 
@@ -137,7 +144,7 @@ class Session:
     def is_program_class(self, cls: type) -> bool:
         known = self._program_classes.get(cls)
         if known is None:
-            if not cls.__flags__ & _HEAP_TYPE:
+            if not _native.is_python_class(cls):
                 known = False
             else:
                 known = cls.__module__ in self._names.by_value or self._names.path_of(cls) is None

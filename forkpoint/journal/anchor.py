@@ -53,6 +53,12 @@ def write(home: Home, anchor: Anchor) -> None:
         os.close(parent)
 
 
+def begin(home: Home) -> None:
+    """Note that a new store is empty: from then on a store without an anchor is a copy."""
+    with contextlib.suppress(OSError):
+        write(home, Anchor(0, bytes(seal.TAG_BYTES), "0" * 32, "0" * 32))
+
+
 def read(home: Home) -> Anchor | None:
     """The anchor of this directory; None when there is none here, or none that can be believed."""
     try:

@@ -10,7 +10,9 @@ Dying before COMMIT leaves an unnamed pack; dying after it, a restore point nobo
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]
+import contextlib
 import os
+import struct
 import sys
 import time
 
@@ -34,6 +36,9 @@ _BOOT = (
     "from forkpoint.journal.{module} import main\n"
     "main(int(sys.argv[1]))\n"
 )
+
+_REPORT = struct.Struct(f"<4scxHqQQdd64s{limits.REPORT_MESSAGE_BYTES}s")
+assert _REPORT.size == 512
 
 _executable = sys.executable
 _environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -88,9 +93,10 @@ def exec_committer(
     encode_ms: float,
     keep_last: int = limits.KEEP_LAST_POINTS,
 ) -> NoReturn:
-    """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began; `encode_ms` goes to the report.
+    """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
 
-    `keep_last` is what retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
+    `encode_ms` goes to the report; `keep_last` is what retention keeps once the commit stands (0: everything). Raises
+    OSError if the exec fails.
     """
     request: dict[str, Any] = {
         "home": handover.home_fields(home),
@@ -113,15 +119,14 @@ def main(fd: int) -> None:
     """Commit what the memfd says, answer on the report pipe, then forget what retention says. Never returns."""
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is meant for the program; this is over in milliseconds
     faultpoints.reach("committer.started")
-    request = handover.accept(fd)
-    status = 1
     try:
-        status = _commit(request)
+        _commit(handover.accept(fd))
     finally:
-        os._exit(status)  # nothing is closed: SQLite would fold the WAL, and writer.lock ends with the process
+        os._exit(1)
 
 
-def _commit(request: dict[str, Any]) -> int:
+def _commit(request: dict[str, Any]) -> NoReturn:
+    """Ends the process from inside: returning would close the journal, which folds the WAL, after freeing the lock."""
     home = handover.home_from(request["home"])
     info = handover.pack_from(request["pack"])
     started_ns: int = request["started_ns"]
@@ -142,30 +147,31 @@ def _commit(request: dict[str, Any]) -> int:
         message = f"{type(error).__name__}: {error}"
     _answer(request, info, seq, message, elapsed_ms())
     if seq < 0:
-        return 1
+        os._exit(1)
     if request["keep_last"]:
         from forkpoint.journal import retention
 
         retention.after_commit(db, home, info.run, request["keep_last"])
     connection.fold(home, db)
-    return 0
+    os._exit(0)
 
 
 def _answer(request: dict[str, Any], info: handover.PackInfo, seq: int, message: str, commit_ms: float) -> None:
-    from forkpoint import report
-
-    point = request["point"]
-    report.send(
-        request["report_fd"],
-        report.Report(
-            "K" if seq >= 0 else "F",
-            info.point,
-            seq,
-            info.bytes_new,
-            point["bytes_total"],
-            request["encode_ms"],
-            commit_ms,
-            message,
-        ),
+    """Write the one record forkpoint/report.py specifies, without that module: it would take longer than the commit."""
+    words = message.encode("utf-8", "backslashreplace")[: limits.REPORT_MESSAGE_BYTES]
+    words = words.decode("utf-8", "ignore").encode()
+    record = _REPORT.pack(
+        b"FPR1",
+        b"K" if seq >= 0 else b"F",
+        len(words),
+        seq,
+        info.bytes_new,
+        request["point"]["bytes_total"],
+        request["encode_ms"],
+        commit_ms,
+        info.point.encode(),
+        words,
     )
+    with contextlib.suppress(OSError):  # the program may be gone; its restore point is not
+        os.write(request["report_fd"], record)
     os.close(request["report_fd"])

@@ -130,48 +130,75 @@ def fold(home: Home, connection: Connection) -> bool:
 def reading(home: Home) -> Iterator[Connection | None]:
     """The journal for reading, one consistent picture, or None when there is none yet.
 
-    The last close of a journal folds its WAL, so a writable store is closed under writer.lock; where the store cannot
-    be written to, a private copy is read.
+    The last close of a journal folds its WAL, so a writable store is closed under writer.lock. Reading needs the WAL's
+    shared memory; where that cannot be made (a read-only store, a full disk), a private copy is read.
     """
     with home.held() as root:
         if not _refuse_strange_files(home, root):
             yield None
             return
-    with _reading_in_place(home) if home.writable() else _reading_a_copy(home) as connection:
-        _check_version(home, connection)
-        connection.execute("BEGIN")
-        yield connection
-
-
-@contextlib.contextmanager
-def _reading_in_place(home: Home) -> Iterator[Connection]:
-    connection = _connect(os.path.join(home.path, "journal.db"), "rw")
+    connection = _open_in_place(home) if home.writable() else None
+    if connection is None:
+        with _copy(home) as connection:
+            _begin_reading(home, connection)
+            yield connection
+        return
     try:
-        connection.execute("PRAGMA wal_autocheckpoint=0")
-        connection.execute("PRAGMA query_only=ON")
         yield connection
     finally:
-        with contextlib.suppress(errors.Locked), home.writer_lock():
+        with home.writer_lock():
             connection.close()
 
 
+def _begin_reading(home: Home, connection: Connection) -> None:
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute("PRAGMA query_only=ON")
+    _check_version(home, connection)
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+
+
+def _open_in_place(home: Home) -> Connection | None:
+    """The journal with a read transaction begun, or None when this filesystem lets us make no shared memory for it."""
+    connection = None
+    try:
+        connection = _connect(os.path.join(home.path, "journal.db"), "rw")
+        _begin_reading(home, connection)
+        return connection
+    except BaseException as error:
+        if connection is not None:
+            with home.writer_lock():
+                connection.close()
+        if isinstance(error, sqlite.OperationalError):
+            return None
+        raise
+
+
 @contextlib.contextmanager
-def _reading_a_copy(home: Home) -> Iterator[Connection]:
+def _copy(home: Home) -> Iterator[Connection]:
+    """A private copy of journal and WAL, taken while nobody writes if that can be had."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="forkpoint-journal-") as folder:
-        with home.held() as root:
-            for name in _FILES[:2]:
-                with contextlib.suppress(FileNotFoundError):
-                    source = durable.open_beneath(root, (name,), os.O_RDONLY)
-                    try:
-                        with open(os.path.join(folder, name), "wb") as target:
-                            while os.sendfile(target.fileno(), source, None, 1 << 24):
-                                pass
-                    finally:
-                        os.close(source)
+        with contextlib.ExitStack() as lock:
+            with contextlib.suppress(OSError, errors.Locked):
+                lock.enter_context(home.writer_lock())
+            _copy_files(home, folder)
         connection = _connect(os.path.join(folder, "journal.db"), "rw")
         try:
             yield connection
         finally:
             connection.close()
+
+
+def _copy_files(home: Home, folder: str) -> None:
+    with home.held() as root:
+        for name in _FILES[:2]:
+            with contextlib.suppress(FileNotFoundError):
+                source = durable.open_beneath(root, (name,), os.O_RDONLY)
+                try:
+                    with open(os.path.join(folder, name), "wb") as target:
+                        while os.sendfile(target.fileno(), source, None, 1 << 24):
+                            pass
+                finally:
+                    os.close(source)

@@ -6,6 +6,7 @@ Whoever sees it fail abandons that file.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -93,10 +94,8 @@ def replace_file(parent: int, name: str, data: bytes) -> None:
             os.close(fd)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
-        try:
+        with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=parent)
-        except OSError:
-            pass
         raise
     os.fsync(parent)
 

@@ -7,42 +7,11 @@ import os
 from forkpoint import errors
 
 NETWORK = frozenset(
-    {
-        "nfs",
-        "nfs4",
-        "cifs",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "ncpfs",
-        "afs",
-        "ceph",
-        "lustre",
-        "gfs",
-        "gfs2",
-        "ocfs2",
-        "glusterfs",
-        "beegfs",
-        "gpfs",
-        "pvfs2",
-        "orangefs",
-        "wekafs",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-        "fuse.s3fs",
-        "fuse.gcsfuse",
-        "fuse.rclone",
-        "fuse.davfs2",
-        "fuse.juicefs",
-        "fuse.beegfs",
-        "davfs",
-        "fuse.goofys",
-        "fuse.mount-s3",
-        "fuse.blobfuse2",
-        "fuse.curlftpfs",
-    }
-)
+    ("nfs", "nfs4", "cifs", "smb2", "smb3", "smbfs", "ncpfs", "afs", "ceph", "lustre", "gfs", "gfs2", "ocfs2",
+     "glusterfs", "beegfs", "gpfs", "pvfs2", "orangefs", "wekafs", "davfs", "fuse.sshfs", "fuse.glusterfs", "fuse.ceph",
+     "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.davfs2", "fuse.juicefs", "fuse.beegfs", "fuse.goofys",
+     "fuse.mount-s3", "fuse.blobfuse2", "fuse.curlftpfs")
+)  # fmt: skip
 
 
 def _unescaped(field: str) -> str:

@@ -7,7 +7,7 @@
       tmp/           packs being written: `<run>.<pack id>`
       leases/        `<run>.lock`, `.end`, `.known` (see lease.py, known.py), `reader-*.lock`
       writer.lock    flock held around every write of the journal
-      reserve.0      given back on a full disk
+      reserve.0-2    given back on a full disk: blocks, and as many inodes as SQLite needs
       .gitignore  CACHEDIR.TAG
 
 FORMAT is written last when a store is made, under writer.lock: a directory without it is a store whose making was
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 VERSION = 1
 DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
-_OURS = frozenset({"FORMAT", "journal.db", "packs", "tmp", "leases", "writer.lock", "reserve.0", ".gitignore"})
+_RESERVES = ("reserve.0", "reserve.1", "reserve.2")
+_OURS = frozenset({"FORMAT", "journal.db", "packs", "tmp", "leases", "writer.lock", ".gitignore", *_RESERVES})
 _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store: backup programs may skip it\n"
 
 
@@ -90,7 +91,7 @@ class Home:
         import time
 
         with self.held() as root:
-            fd = durable.open_beneath(root, ("writer.lock",), os.O_RDWR | os.O_CREAT)
+            fd = durable.open_beneath(root, ("writer.lock",), os.O_RDONLY | os.O_CREAT)
         try:
             deadline = time.monotonic() + wait_seconds
             while True:
@@ -199,8 +200,7 @@ def create(path: str) -> Home:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     try:
         facts = os.fstat(root)
-        if "FORMAT" not in os.listdir(root):
-            _make(root, path)
+        new = "FORMAT" not in os.listdir(root) and _make(root, path)
     except OSError as error:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     finally:
@@ -211,6 +211,10 @@ def create(path: str) -> Home:
     if not home.writable():
         raise errors.StartFailed(f"the store {path} is read-only", hint=_elsewhere())
     filesystem.check_local(path)
+    if new:
+        from forkpoint.journal import anchor
+
+        anchor.begin(home)
     return home
 
 
@@ -221,8 +225,8 @@ def _elsewhere() -> str:
     )
 
 
-def _make(root: int, path: str) -> None:
-    """Lay out an empty store; FORMAT last."""
+def _make(root: int, path: str) -> bool:
+    """Lay out an empty store; FORMAT last. False when another process did."""
     filesystem.check_local(path)
     strange = [name for name in os.listdir(root) if name not in _OURS and not name.startswith((".FORMAT.", "CACHEDIR"))]
     if strange:
@@ -231,7 +235,7 @@ def _make(root: int, path: str) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if "FORMAT" in os.listdir(root):
-            return
+            return False
         for name in ("packs", "tmp", "leases"):
             durable.make_directory(root, name)
         durable.replace_file(root, ".gitignore", b"*\n")
@@ -244,20 +248,29 @@ def _make(root: int, path: str) -> None:
             os.fsync(parent)
         finally:
             os.close(parent)
+        return True
     finally:
         os.close(lock)
 
 
 def fill_reserve(root: int) -> None:
-    """Set the reserve aside, if it is not there. Raises OSError on a full disk."""
-    try:
-        fd = durable.create_file(root, "reserve.0")
-    except FileExistsError:
-        return
-    try:
-        os.posix_fallocate(fd, 0, limits.RESERVE_BYTES)
-    except OSError:
-        os.unlink("reserve.0", dir_fd=root)
-        raise
-    finally:
-        os.close(fd)
+    """Set the reserve aside, as far as it is not there. Raises OSError on a full disk."""
+    for name in _RESERVES:
+        try:
+            fd = durable.create_file(root, name)
+        except FileExistsError:
+            continue
+        try:
+            os.posix_fallocate(fd, 0, limits.RESERVE_BYTES // len(_RESERVES))
+        except OSError:
+            os.unlink(name, dir_fd=root)
+            raise
+        finally:
+            os.close(fd)
+
+
+def free_reserve(root: int) -> None:
+    """Give the reserve back, so that something can be written on a full disk."""
+    for name in _RESERVES:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=root)

@@ -163,7 +163,7 @@ def is_alive(home: Home, run: str) -> bool:
 
 
 def program_alive(home: Home, run: str) -> bool:
-    """Whether the program itself lives; where that cannot be seen (another pid namespace), whether the lease is held."""
+    """Whether the program itself lives; from another pid namespace, whether the lease is held."""
     with home.held("leases") as directory:
         if not _held(directory, f"{run}.lock"):
             return False
@@ -190,12 +190,15 @@ def wait_for_child(home: Home, run: str, deadline_seconds: float) -> bool:
 
 
 def acquire_reader(home: Home) -> Lease | None:
-    """A lease under which no pack is deleted; None on a read-only store, where nothing is deleted from here."""
+    """A lease under which no pack is deleted; None where none can be made (a read-only store, a full disk)."""
     if not home.writable():
         return None
-    with home.held("leases") as directory:
-        name = f"reader-{new_id()}.lock"
-        fd = _take(directory, name)
+    name = f"reader-{new_id()}.lock"
+    try:
+        with home.held("leases") as directory:
+            fd = _take(directory, name)
+    except OSError:
+        return None
     return None if fd is None else Lease(name, fd)
 
 

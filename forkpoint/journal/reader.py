@@ -68,14 +68,16 @@ class Reader:
         noted = anchor.read(self.home)
         self.anchored = noted is not None
         head = max((point.number for point in self._points.values()), default=0)
-        behind = noted is not None and noted.number > max(head, *(last for _, last, _ in self.gaps), 0)
-        if behind and not damages:
-            damages.append(Damage("the journal reaches its anchor", f"{noted and noted.number} commits, {head} rows"))
+        if noted is not None and noted.number > head and not damages:
+            detail = f"journal.db: {noted.number} commits were made, the last row is that of number {head}"
+            damages.append(Damage("the journal reaches its anchor", detail))
         if damages or not self.anchored:
             self._find_in_packs(claims)
+            self._find_runs()
         self.damages = tuple(damages)
-        if noted is not None and not accept_rollback:
-            self._check_anchor(noted, behind, claims)
+        self.rolled_back = noted is not None and self._contradicts(noted, claims)
+        if noted is not None and self.rolled_back and not accept_rollback:
+            raise rebuild.rolled_back(noted)
 
     def _read_rows(self, db: connection.Connection, damages: list[Damage], claims: dict[str, int]) -> None:
         key = self.home.seal
@@ -121,11 +123,21 @@ class Reader:
                 item.manifest_id, recovered=True,
             )  # fmt: skip
 
-    def _check_anchor(self, noted: anchor.Anchor, behind: bool, claims: dict[str, int]) -> None:
-        lost = behind and noted.point not in self._points and noted.point not in claims
-        there = self.tags.get(noted.number)
-        if lost or (there is not None and not seal.same(there[1], noted.tag)):
-            raise rebuild.rolled_back(noted)
+    def _find_runs(self) -> None:
+        """Runs whose row is damaged, as any pack of theirs tells them."""
+        for point in self._points.values():
+            if point.run not in self._infos and (info := rebuild.run_of(self.home, point.pack)) is not None:
+                self._infos[point.run] = info
+
+    def _contradicts(self, noted: anchor.Anchor, claims: dict[str, int]) -> bool:
+        """Whether the commit the anchor names neither is here, nor was forgotten, nor is merely damaged."""
+        if noted.number == 0 or noted.point in claims:
+            return False
+        said = {last: tag for _first, last, tag in self.gaps} | {n: tag for n, (_, tag) in self.tags.items()}
+        if (tag := said.get(noted.number)) is not None:
+            return not seal.same(tag, noted.tag)
+        forgotten = any(first <= noted.number <= last for first, last, _tag in self.gaps)
+        return not forgotten and noted.point not in self._points
 
     def points(self, run: str | None = None) -> tuple[Point, ...]:
         """Restore points, newest first; of one run or of all."""

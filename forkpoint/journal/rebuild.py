@@ -7,6 +7,7 @@ import dataclasses
 from forkpoint import errors
 from forkpoint.journal import anchor, connection, handover, manifest, packfile, record, schema, seal, writer
 from forkpoint.journal.home import Home
+from forkpoint.journal.runs import RunInfo
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,10 +30,10 @@ def _read(home: Home, pack: str) -> Found | None:
     return None
 
 
-def run_of(home: Home, pack: str) -> str | None:
+def run_of(home: Home, pack: str) -> RunInfo | None:
     """The run a pack was written for, or None when it does not say so any more."""
     item = _read(home, pack)
-    return None if item is None else item.envelope.run.id
+    return None if item is None else item.envelope.run
 
 
 def find(home: Home, known_packs: set[str]) -> list[Found]:

@@ -19,7 +19,7 @@ import os
 
 from forkpoint import errors, faultpoints
 from forkpoint.journal import anchor, connection, known, lease, pack_place, schema, seal
-from forkpoint.journal.home import Home, fill_reserve, is_id, new_id
+from forkpoint.journal.home import Home, fill_reserve, free_reserve, is_id, new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _sound_rows(db: connection.Connection, home: Home) -> list[Any]:
                 hint="`forkpoint verify` says what is wrong",
             )
     noted = anchor.read(home)
-    if noted is not None and (not rows or rows[-1]["number"] < noted.number):
+    if noted is not None and (rows[-1]["number"] if rows else 0) < noted.number:
         raise errors.IntegrityError(
             "the journal has lost its newest rows; nothing was forgotten", hint="`forkpoint verify` says which"
         )
@@ -236,7 +236,7 @@ def _sweep(db: connection.Connection, home: Home, result: Forgotten) -> None:
             if owner is None:
                 alive = any(lease.is_alive(home, row["id"]) for row in db.execute("SELECT id FROM run"))
             else:
-                alive = lease.is_alive(home, owner)
+                alive = lease.is_alive(home, owner.id)
             if not alive:
                 *directories, name = pack_place.parts(pack)
                 with home.held(*directories) as directory:
@@ -289,8 +289,7 @@ def _room(home: Home) -> Iterator[None]:
     facts = os.statvfs(home.path)
     with home.held() as root:
         if facts.f_bavail * facts.f_frsize < (1 << 20) or not facts.f_favail:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink("reserve.0", dir_fd=root)
+            free_reserve(root)
         yield
         with contextlib.suppress(OSError):
             fill_reserve(root)

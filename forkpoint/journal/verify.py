@@ -9,8 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from forkpoint import errors
-from forkpoint.journal import connection, lease, pack_place, packfile, seal
-from forkpoint.journal.anchor import read as read_anchor
+from forkpoint.journal import anchor, connection, lease, pack_place, packfile, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.points import Damage, Point
 from forkpoint.journal.reader import Reader
@@ -65,12 +64,8 @@ def verify(home: Home, reference: str | None = None) -> Verified:
 
 
 def _rollback(home: Home, reader: Reader) -> list[Damage]:
-    noted = read_anchor(home)
-    if noted is None or noted.point in {point.id for point in reader.points()}:
-        there = reader.tags.get(noted.number) if noted else None
-        if noted is None or there is None or seal.same(there[1], noted.tag):
-            return []
-    if any(noted.point in damage.points for damage in reader.damages):
+    noted = anchor.read(home)
+    if noted is None or not reader.rolled_back:
         return []
     return [Damage("the journal is no older than its anchor", str(rolled_back(noted)), None, (noted.point,))]
 

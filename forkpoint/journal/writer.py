@@ -131,18 +131,13 @@ def commit(
         raise
     db.execute("COMMIT")
     faultpoints.reach("committer.committed")
-    note_head(home, anchor.Anchor(number, tag, info.point, info.pack))
-    known.advance(home, run.id, info.point)
-    return int(seq)
-
-
-def note_head(home: Home, head: anchor.Anchor) -> None:
-    """Write the anchor; a commit stands without it, so a state directory that cannot be written fails nothing."""
-    try:
-        anchor.write(home, head)
-    except OSError:
-        return
+    # It stands: anchor and cache only help, and must not make a success a failure.
+    with contextlib.suppress(OSError):
+        anchor.write(home, anchor.Anchor(number, tag, info.point, info.pack))
     faultpoints.reach("committer.anchored")
+    with contextlib.suppress(OSError):
+        known.advance(home, run.id, info.point)
+    return int(seq)
 
 
 def recover(db: connection.Connection, home: Home, own_pack: str) -> None:

@@ -67,7 +67,7 @@ _TRANSPARENT: Final = (_Interface, type(np.lib.stride_tricks.as_strided(np.empty
 """Holders numpy puts between a view and its owner; their `base` is the owner."""
 
 
-def _bytes_of(base: Any) -> Any:
+def bytes_of(base: Any) -> Any:
     """All memory of array `base`, lowest byte first, as bytes whose own base is `base` where numpy allows it."""
     plain = base if type(base) is np.ndarray else base.view(np.ndarray)
     if plain.size and _dense(plain):
@@ -274,7 +274,7 @@ def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
     elif cls is not np.ndarray and base.dtype == dtype and base.shape == shape and base.strides == strides:
         view = base.view(cls)
     else:
-        view = np.ndarray.__new__(cls, shape, dtype, _bytes_of(base), offset, strides)
+        view = np.ndarray.__new__(cls, shape, dtype, bytes_of(base), offset, strides)
     if not writeable or view.flags.writeable != writeable:
         _writeable(view, writeable)
     if locked:
@@ -309,7 +309,7 @@ def make_lent(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
     whole: Any = np.asarray(base) if isinstance(base, memoryview) else np.frombuffer(base, np.uint8)
     if (whole.dtype, whole.shape, whole.strides) == (dtype, shape, strides) and cls is np.ndarray:
         return _writeable(whole, writeable)
-    return _writeable(np.ndarray.__new__(cls, shape, dtype, _bytes_of(whole), offset, strides), writeable)
+    return _writeable(np.ndarray.__new__(cls, shape, dtype, bytes_of(whole), offset, strides), writeable)
 
 
 def make_objects(cls: type, dtype: Any, shape: _Shape, strides: _Shape) -> Any:
@@ -356,7 +356,7 @@ def fill_subclass(a: Any, state: Any) -> None:
 
 def make_void(base: Any, dtype: Any, offset: int) -> Any:
     """A structured scalar that is a window on `base`'s memory."""
-    window: Any = np.ndarray.__new__(np.ndarray, (), dtype, _bytes_of(base), offset)
+    window: Any = np.ndarray.__new__(np.ndarray, (), dtype, bytes_of(base), offset)
     return window[()]
 
 

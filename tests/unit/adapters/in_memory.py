@@ -6,6 +6,7 @@ import io
 import pickle
 import sys
 import threading
+import weakref
 from typing import Any
 
 import cloudpickle
@@ -54,6 +55,8 @@ class Pickler(cloudpickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) in (type(threading.Lock()), type(threading.RLock())):
             return type(obj), ()
+        if type(obj) is weakref.ref:
+            return weakref.ref, (obj(),)
         if type(obj) is memoryview:
             return memoryview, (obj.obj,)
         if not isinstance(obj, type):

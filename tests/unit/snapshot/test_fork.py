@@ -357,6 +357,40 @@ print(forker.fork(body, deadline_seconds=20).wait().message)
     assert run(program) == "[]\n"
 
 
+def test_calls_queued_for_the_program_run_in_the_program_only() -> None:
+    program = """
+import _imp, ctypes, functools, operator, os
+from forkpoint import _native
+ran = []
+callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda argument: ran.append(os.getpid()) or 0)
+queue = ctypes.PyDLL(None).Py_AddPendingCall
+_imp.acquire_lock()
+_, (pid, pidfd, _) = map(operator.call, (functools.partial(queue, callback, None), functools.partial(_native.fork, (), 1)))
+_imp.release_lock()
+for _ in range(100): pass
+if pid == 0:
+    os.write(1, b"child %d\\n" % len(ran))
+    os._exit(0)
+os.waitid(os.P_PIDFD, pidfd, os.WEXITED | 0x40000000)
+print("program", len(ran))
+"""
+    assert run(program) == "child 0\nprogram 1\n"
+
+
+def test_a_keeper_gives_the_memory_back_once_its_worker_has_execd() -> None:
+    held = bytearray(os.urandom(1)) * (64 << 20)
+    handle = forker.fork(lambda side: os.execv("/bin/sleep", ["sleep", "1000"]), deadline_seconds=DEADLINE)
+    until = time.monotonic() + DEADLINE
+    while _resident(handle.pid) > len(held) // 2:
+        assert time.monotonic() < until
+    handle.kill()
+    assert handle.wait() is not None
+
+
+def _resident(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_destructors_of_what_other_threads_hold_do_not_run_in_the_child(tmp_path: Path) -> None:
     mark = tmp_path / "finalized"
 
@@ -425,6 +459,28 @@ def test_locks_of_logging_and_imports_held_by_other_threads_do_not_hang_the_chil
         go_on.set()
         for thread in threads:
             thread.join()
+
+
+def test_the_child_may_start_threads_with_stacks_of_any_size() -> None:
+    def deep(depth: int) -> int:
+        return depth and 1 + deep(depth - 1)
+
+    def count() -> int:
+        found: list[int] = []
+        threading.stack_size(64 << 20)
+        thread = threading.Thread(target=lambda: found.append(deep(500)))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    release = threading.Event()
+    other = threading.Thread(target=release.wait)
+    other.start()
+    try:
+        assert ask(count) == "500"
+    finally:
+        release.set()
+        other.join()
 
 
 def test_20_rapid_forks_under_matmul_threads_all_answer_and_the_threads_go_on() -> None:
@@ -703,10 +759,11 @@ def body(side):
     open_ones = [fd for fd in range(3, 1000) if os.path.exists(f"/proc/self/fd/{fd}")]
     return Report("K", message=str(len(open_ones)))
 handle = forker.fork(body, deadline_seconds=20)
+has_pidfd = handle._pidfd >= 0
 try:
     os.wait()
 except ChildProcessError:
-    print(handle.wait(20).message, handle._pidfd >= 0)
+    print(handle.wait(20).message, has_pidfd)
 os.close(other)
 while not handle.gone:
     handle.poll()
