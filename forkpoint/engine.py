@@ -20,7 +20,7 @@ from typing import Any
 
 from forkpoint import _native, errors, faultpoints, limits, registry, settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, roots, stack, threads
 from forkpoint.point import Checkpoint
 from forkpoint.encode import pickler, unpickler
 from forkpoint.journal import committer, home, known, lease, pack, packfile, plan as planning
@@ -52,6 +52,7 @@ class Moment:
     stack: CapturedStack
     found: roots.Roots
     before: Mapping[str, Any]
+    positions: Mapping[int, int]
     stdout_bytes: int
     created_at: str
     started_ns: int
@@ -240,6 +241,7 @@ class Engine:
             stack=captured,
             found=roots.find(),
             before=ambient.before_fork(),
+            positions=descriptors.positions(),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),
@@ -288,7 +290,8 @@ class Engine:
         )
         packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
-        encoded = pickler.encode(image, named=roots.named(moment.found), reducers=reducers, sink=packing)
+        named = roots.named(moment.found)
+        encoded = pickler.encode(image, named=named, reducers=reducers, sink=packing, positions=moment.positions)
         faultpoints.reach("child.encoded")
         split = side.split()
         manifest = Manifest(

@@ -9,41 +9,40 @@ import site
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
+
+from forkpoint import _native
 
 _OWN_PACKAGE: Final = "forkpoint"
 
 _CYTHON_PREFIXES: Final = ("_cython_", "cython_runtime")
 """Modules that Cython's extension modules make by hand."""
 
-_ATOMS: Final = frozenset(
-    {
-        type(None),
-        bool,
-        int,
-        float,
-        complex,
-        str,
-        bytes,
-        tuple,
-        type(...),
-        type(NotImplemented),
-        types.CodeType,
-        types.CellType,
-        types.GetSetDescriptorType,
-        types.MemberDescriptorType,
-        types.MethodDescriptorType,
-        types.WrapperDescriptorType,
-        types.ClassMethodDescriptorType,
-        types.MappingProxyType,
-        property,
-        staticmethod,
-        classmethod,
-    }
-)
+_ATOMS: Final = {
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    tuple,
+    type(...),
+    type(NotImplemented),
+    types.CodeType,
+    types.CellType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.MappingProxyType,
+    property,
+    staticmethod,
+    classmethod,
+}
 """What has no identity worth keeping, or is named through the class that holds it."""
 
 _SYS_NAMES: Final = frozenset(
@@ -133,65 +132,34 @@ def _can_import(name: str, module: Any) -> bool:
     return spec is not None and getattr(spec, "name", None) == name
 
 
+_EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__"}
+"""Names in every module's namespace, which name nothing of its own."""
+
+
 def named(roots: Roots) -> dict[int, tuple[str, str]]:
     """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
 
     Functions, classes and modules are not in it (they carry their own names), nor are atoms, nor what the program put
     into a library: an object of a class, or a function, that a by-value module defines.
     """
-    mine = {module.__name__ for module in roots.by_value} | {"__main__"}
+    program = {module.__name__ for module in roots.by_value} | {"__main__"}
+    own = {id(module) for module in roots.by_value}
     result: dict[int, tuple[str, str]] = {}
     classes: list[tuple[str, str, type]] = []
-    own = {id(module) for module in roots.by_value}
     for name, module in list(sys.modules.items()):
         if not isinstance(module, ModuleType) or id(module) in own:
             continue
-        path_filter = _SYS_NAMES if name == "sys" else None
         namespace = vars(module)
-        for key, value in list(namespace.items()):
-            if path_filter is not None and key not in path_filter:
-                continue
-            kind = type(value)
-            if kind in _ATOMS or kind is ModuleType:
-                continue
-            if issubclass(kind, type):
-                if value.__module__ == name:
-                    classes.append((name, key, value))
-                continue
-            if kind is types.FunctionType or kind is types.BuiltinFunctionType:
-                continue
-            if _names_itself(key) and not _is_mine(value, kind, mine):
-                result.setdefault(id(value), (name, key))
+        if name == "sys":
+            namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
+        for key, cls in _native.name_objects(result, name, "", namespace, _ATOMS, program, _EVERYWHERE):
+            if cls.__module__ == name:
+                classes.append((name, key, cls))
         if name == "sys":
             _name_standard_streams(result)
-    _name_class_attributes(classes, mine, result)
+    for name, path, cls in classes:
+        _native.name_objects(result, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
     return result
-
-
-def _names_itself(key: Any) -> bool:
-    return type(key) is str and key not in ("__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__")
-
-
-def _is_mine(value: Any, kind: type, mine: Iterable[str]) -> bool:
-    if kind.__module__ in mine:
-        return True
-    function = value.__func__ if kind is types.MethodType else value
-    return type(function) is types.FunctionType and function.__module__ in mine
-
-
-def _name_class_attributes(
-    classes: list[tuple[str, str, type]], mine: set[str], result: dict[int, tuple[str, str]]
-) -> None:
-    for module, path, cls in classes:
-        for key, value in list(vars(cls).items()):
-            kind = type(value)
-            if kind in _ATOMS or kind is types.FunctionType or kind is types.BuiltinFunctionType or kind is dict:
-                if kind is not dict or key.startswith("__"):
-                    continue
-            if issubclass(kind, type | ModuleType) or not _names_itself(key):
-                continue
-            if not _is_mine(value, kind, mine):
-                result.setdefault(id(value), (module, f"{path}.{key}"))
 
 
 def _name_standard_streams(result: dict[int, tuple[str, str]]) -> None:

@@ -98,7 +98,7 @@ def _queued(thread: threading.Thread) -> bool:
     for argument in arguments:
         if type(argument).__name__ in ("SimpleQueue", "Queue") and hasattr(argument, "qsize") and argument.qsize():
             return True
-        if type(argument) is dict and argument and thread.name.endswith("(_handle_results)"):
+        if isinstance(argument, dict) and argument and thread.name.endswith("(_handle_results)"):
             return True  # multiprocessing.Pool's cache: results not yet delivered
     if getattr(thread, "pending_work_items", None):
         return True  # the manager thread of a process pool
@@ -147,21 +147,17 @@ def _describe(pid: int) -> str | None:
 
 
 def _idle_pool_pids() -> frozenset[int]:
-    """Workers of multiprocessing and loky pools that have nothing to do. Reads, never polls or joins."""
-    process = sys.modules.get("multiprocessing.process")
-    if process is None:
+    """Workers of multiprocessing and loky pools that have nothing to do, as their managing threads list them."""
+    if "multiprocessing.process" not in sys.modules:
         return frozenset()
-    busy_pools = {name for name in _threads() if "_handle_" in name or "ExecutorManager" in name}
-    if busy_pools:
-        return frozenset()
-    pids = set()
-    for child in tuple(getattr(process, "_children", ())):
-        target = getattr(child, "_target", None)
-        module, name = getattr(target, "__module__", ""), getattr(target, "__name__", "")
-        if (module, name) in (
-            ("multiprocessing.pool", "worker"),
-            ("concurrent.futures.process", "_process_worker"),
-            ("joblib.externals.loky.process_executor", "_process_worker"),
-        ):
-            pids.add(child.pid)
+    frames = sys._current_frames()
+    pids: set[int] = set()
+    for thread in threading.enumerate():
+        frame = frames.get(thread.ident or 0)
+        if frame is None or thread.name.endswith("(_handle_results)") and _queued(thread):
+            continue
+        if _idle(thread, frame):
+            for held in (*(getattr(thread, "_args", None) or ()), getattr(thread, "processes", None)):
+                workers = held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
+                pids.update(pid for worker in workers if (pid := getattr(worker, "pid", None)) is not None)
     return frozenset(pids)

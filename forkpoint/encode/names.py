@@ -85,21 +85,10 @@ class Names:
         if self._offered is None:
             found: dict[int, tuple[str, str]] = {}
             for name, module in list(sys.modules.items()):
-                if not isinstance(module, ModuleType) or id(module) in self._own:
-                    continue
-                for key, value in list(module.__dict__.items()):
-                    kind = type(value)
-                    if type(key) is not str or not (issubclass(kind, type) or kind in _CALLABLES):
-                        continue
-                    if getattr(value, "__module__", None) not in self.by_value:
-                        found.setdefault(id(value), (name, key))
-                        if issubclass(kind, type) and kind is not type and kind.__module__ not in self.by_value:
-                            found.setdefault(id(kind), (name, f"{key}.__class__"))
+                if isinstance(module, ModuleType) and id(module) not in self._own:
+                    _native.name_callables(found, name, module.__dict__, self.by_value)
             self._offered = found
         return self._offered
-
-
-_CALLABLES: Final = (types.FunctionType, types.BuiltinFunctionType)
 
 
 def import_named(module: str) -> Any:

@@ -7,7 +7,7 @@ import linecache
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from types import ModuleType
 from typing import Any
 
@@ -114,7 +114,10 @@ def write(
         facts=facts,
     )
     writer = StreamWriter(PREAMBLE, sink)
-    writer.write(json.dumps(asdict(preamble)).encode("ascii"))
+    # Not asdict of the whole: it would copy thousands of import names one by one.
+    plain = {field.name: getattr(preamble, field.name) for field in fields(preamble)}
+    plain["modules"] = [asdict(facts) for facts in preamble.modules]
+    writer.write(json.dumps(plain).encode("ascii"))
     return writer.finish()
 
 

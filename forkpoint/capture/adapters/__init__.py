@@ -4,8 +4,9 @@ A file is imported only when its library is in `sys.modules`, and may then impor
 `ADAPTER`, an object with the methods of `model.Adapter`. Functions that its reducers name are public, module-level
 and never renamed: their names are stored in restore points.
 
-Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first, then
-what may create objects or draw random numbers, random states after that, signals and timers last.
+Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first,
+warning filters once nothing touches them any more (each change empties the record of what was shown), random states
+after all that may draw from them, signals and timers last.
 """
 
 from __future__ import annotations
@@ -19,16 +20,21 @@ LIBRARIES: Final[dict[str, str]] = {
     "interpreter": "sys",
     "garbage": "gc",
     "locale_settings": "locale",
-    "warning_filters": "warnings",
     "log_handlers": "logging",
     "decimal_context": "decimal",
     "numpy_arrays": "numpy",
     "numpy_settings": "numpy",
-    "numpy_random": "numpy.random",
     "torch_tensors": "torch",
     "torch_training": "torch",
     "torch_settings": "torch",
+    "pandas_blocks": "pandas",
+    "sklearn_settings": "sklearn",
+    "tqdm_bars": "tqdm.std",
+    "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
+    "thread_pools": "concurrent.futures.thread",
+    "warning_filters": "warnings",
     "torch_random": "torch",
+    "numpy_random": "numpy.random",
     "python_random": "random",
     "signals": "signal",
 }

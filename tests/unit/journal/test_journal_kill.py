@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from journal_program import ROOT, Program, content
 
-from forkpoint import errors
+from forkpoint import errors, report
 from forkpoint.journal import committer, helper, packfile
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
@@ -33,10 +33,10 @@ def _states(home: Home) -> dict[str, list[bytes]]:
 @pytest.mark.parametrize("place", BEFORE + AFTER)
 def test_a_commit_killed_anywhere_is_there_or_not_and_the_next_one_works(program: Program, place: str) -> None:
     shared = os.urandom(300)
-    first, report = program.commit_in_child([shared, b"first"])
-    assert report.status == "K" and report.seq == 1 and report.point == first and report.bytes_new > 300
-    killed, report = program.commit_in_child([shared, b"killed"], fault=f"{place}:kill")
-    assert report.status == "?"
+    first, told = program.commit_in_child([shared, b"first"])
+    assert told.status == "K" and told.seq == 1 and told.point == first and told.bytes_new > 300
+    killed, told = program.commit_in_child([shared, b"killed"], fault=f"{place}:kill")
+    assert told.status == "?"
     expected = {first: [shared, b"first"]}
     if place in AFTER:
         expected[killed] = [shared, b"killed"]
@@ -44,8 +44,8 @@ def test_a_commit_killed_anywhere_is_there_or_not_and_the_next_one_works(program
     assert verify(program.home).damages == ()
     with Reader(program.home) as reader:
         assert reader.has(killed) == (place in AFTER), "an unknown outcome is resolved by id"
-    third, report = program.commit_in_child([shared, b"third"])
-    assert report.status == "K"
+    third, told = program.commit_in_child([shared, b"third"])
+    assert told.status == "K"
     assert _states(program.home) == {**expected, third: [shared, b"third"]}
     forget(program.home, Policy(keep_last=9))
     assert len(packfile.all_packs(program.home)) == len(expected) + 1 + (place in BEFORE[2:]), "a live run's are kept"
@@ -59,13 +59,13 @@ def test_a_commit_killed_anywhere_is_there_or_not_and_the_next_one_works(program
 @pytest.mark.parametrize("place", ["pack.synced", "committer.inserted"])
 def test_a_commit_that_fails_says_so_and_leaves_nothing(program: Program, place: str) -> None:
     program.commit([b"first"])
-    _, report = program.commit_in_child([b"second"], fault=f"{place}:raise")
-    assert report.status == ("F" if place.startswith("committer") else "?")
-    if report.status == "F":
-        assert "fault injected" in report.message
+    _, told = program.commit_in_child([b"second"], fault=f"{place}:raise")
+    assert told.status == ("F" if place.startswith("committer") else "?")
+    if told.status == "F":
+        assert "fault injected" in told.message
     assert len(packfile.all_packs(program.home)) == 1
-    _, report = program.commit_in_child([b"third"])
-    assert report.status == "K"
+    _, told = program.commit_in_child([b"third"])
+    assert told.status == "K"
     assert verify(program.home).damages == ()
 
 
@@ -130,12 +130,22 @@ def test_the_child_finishes_when_the_program_is_gone_and_its_lease_holds(program
         assert not reader.run(program.run.id).child_alive
 
 
+def test_the_committers_record_is_the_one_report_specifies(program: Program) -> None:
+    receiver, sender = os.pipe()
+    info, _ = program.write_pack([b"x"], "ab" * 16)
+    request = {"point": {"bytes_total": 7}, "encode_ms": 1.5, "report_fd": sender}
+    committer._answer(request, info, -1, "ä" * 300, 2.5)
+    told = report.decode(os.read(receiver, 1000))
+    os.close(receiver)
+    assert told == report.Report("F", "ab" * 16, -1, info.bytes_new, 7, 1.5, 2.5, "ä" * 200)
+
+
 def test_a_committer_is_quick_and_imports_little(program: Program) -> None:
     program.commit([b"first"])
-    _, report = program.commit_in_child([b"second"])
-    assert report.status == "K"
+    _, told = program.commit_in_child([b"second"])
+    assert told.status == "K"
     code = committer.command("committer", 0)[4].replace(
-        "main(int(sys.argv[1]))", "import forkpoint.journal.writer; print(*sys.modules)"
+        "main(int(sys.argv[1]))", "import forkpoint.journal.writer, forkpoint.journal.retention; print(*sys.modules)"
     )
     command = committer.command("committer", 0)
     done = subprocess.run([*command[:4], code, *command[5:]], capture_output=True, text=True, check=True)
@@ -149,10 +159,10 @@ def test_a_missing_relied_on_pack_fails_the_commit_and_the_next_writes_everythin
     program.commit([shared, b"first"])
     (name,) = packfile.all_packs(program.home)
     Path(program.home.path, "packs", name[:2], name).unlink()
-    _, report = program.commit_in_child([shared, b"second"])
-    assert report.status == "F" and "writes it again" in report.message
-    third, report = program.commit_in_child([shared, b"third"])
-    assert report.status == "K"
+    _, told = program.commit_in_child([shared, b"second"])
+    assert told.status == "F" and "writes it again" in told.message
+    third, told = program.commit_in_child([shared, b"third"])
+    assert told.status == "K"
     with Reader(program.home) as reader:
         assert reader.newest_sound(program.run.id).point.id == third
 
