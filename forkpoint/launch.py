@@ -16,14 +16,17 @@ import types
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from forkpoint import api, errors, settings as choices
-from forkpoint.capture import stack as capture_stack
+from forkpoint import _native, api, errors, settings as choices
 from forkpoint.engine import Engine
 from forkpoint.journal.runs import RunInfo
 from forkpoint.order import Order
 from forkpoint.say import say
 
 _NAME = "__main__"
+
+_OWN_MAIN = sys.modules[_NAME]
+"""Kept alive: the interpreter goes on using this module's dict once the program is over (pythonrun.c,
+_PyRun_SimpleFileObject), and the program's `__main__` takes its place in `sys.modules`."""
 
 
 def main(order_fd: int) -> None:
@@ -59,13 +62,10 @@ def _engine(order: Order) -> Engine | None:
 
 
 def run_program(code: types.CodeType, module: types.ModuleType, engine: Engine | None) -> None:
-    """Run the program's main module. This frame is the base of every captured stack."""
+    """Run the program's main module, with no frame of ours below it."""
     if engine is not None:
         engine.begin()
-    exec(code, module.__dict__)
-
-
-capture_stack.set_base(run_program.__code__)
+    _native.run_code(code, module.__dict__)
 
 
 def _finish(program: Callable[[], object], engine: Engine | None) -> None:
@@ -152,16 +152,17 @@ def _prepare(order: Order) -> tuple[types.CodeType, types.ModuleType]:
         module.__dict__.update(__loader__=importlib.machinery.BuiltinImporter)
         return compile(sys.stdin.buffer.read(), "<stdin>", "exec"), module
     if os.path.isdir(order.target) or _is_archive(order.target):
-        _push_path(order.target)
+        _push_path(_absolute(order.target))
         return _module_code(_NAME, module)
     return _prepare_script(order.target, module)
 
 
 def _prepare_script(path: str, module: types.ModuleType) -> tuple[types.CodeType, types.ModuleType]:
     _push_path(os.path.dirname(os.path.realpath(path)))
+    path = _absolute(path)
     loader = importlib.machinery.SourceFileLoader(_NAME, path)
     module.__dict__.update(__file__=path, __cached__=None, __loader__=loader)
-    with io.open_code(os.path.abspath(path)) as stream:
+    with io.open_code(path) as stream:
         source = stream.read()
     return compile(source, path, "exec", dont_inherit=True), module
 
@@ -189,6 +190,11 @@ def _module_code(name: str, module: types.ModuleType) -> tuple[types.CodeType, t
         __file__=spec.origin, __cached__=spec.cached, __loader__=spec.loader, __package__=spec.parent, __spec__=spec
     )
     return code, module
+
+
+def _absolute(path: str) -> str:
+    """As CPython makes the path of a script absolute (Python/initconfig.c): put together, not normalized."""
+    return path if os.path.isabs(path) else f"{os.getcwd()}/{path}"
 
 
 def _push_path(entry: str) -> None:

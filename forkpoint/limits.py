@@ -54,12 +54,6 @@ END_WAIT_SECONDS: Final = 5.0
 REFUSALS_LISTED: Final = 50
 """Distinct reasons for refused commits kept in a restore point; the rest are counted together."""
 
-STACK_BYTES_BASE: Final = 8 << 20
-"""C stack for the program itself, as an ordinary shell gives it."""
-
-STACK_BYTES_PER_FRAME: Final = 2 << 10
-"""C stack that one restored frame takes until it returns (measured: under 1.5 KiB on 3.11 to 3.13)."""
-
 COPIED_SHARE: Final = 0.5
 """Share of private memory taken to be copied while a child lives. All of it would leave every program larger than half
 the machine unprotected; should half prove too little, the child is the one the OOM killer takes."""

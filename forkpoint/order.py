@@ -48,6 +48,8 @@ def interpreter_flags() -> list[str]:
     import subprocess  # slow to import, and most starts have it loaded or never ask
 
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    if getattr(sys.__stdout__, "write_through", False) and not os.environ.get("PYTHONUNBUFFERED"):
+        flags.append("-u")  # leaves no trace in sys.flags
     return flags
 
 

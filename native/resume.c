@@ -504,9 +504,19 @@ static PyObject *enter_with_room(Py_ssize_t frames)
 
 /* ------------------------------------------------------------------------------------------------ for Python */
 
+/* The program's outermost frame has nothing below it, as under plain python: sys._getframe().f_back is None there, and
+   no stack it prints or walks shows ours. What is returned has to be made current again. */
+static fp_frame *hide_own_frames(PyThreadState *ts)
+{
+    fp_frame *own = fp_current(ts);
+    fp_set_current(ts, NULL);
+    return own;
+}
+
 static PyObject *run_session(PyObject *exception)
 {
     PyThreadState *ts = PyThreadState_Get();
+    fp_frame *own = hide_own_frames(ts);
     _PyErr_StackItem *handling = ts->exc_info;
     PyObject *handled_before = handling->exc_value;
     int remaining = *fp_recursion_remaining(ts);
@@ -514,6 +524,7 @@ static PyObject *run_session(PyObject *exception)
     *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
     session.rebuilding = 1;
     PyObject *result = enter_with_room(session.count);
+    fp_set_current(ts, own);
     session.rebuilding = 0;
     set_hook(ts, 0);
     *fp_recursion_remaining(ts) = remaining;
@@ -573,7 +584,9 @@ static PyObject *run_code(PyObject *module, PyObject *args)
     PyThreadState *ts = PyThreadState_Get();
     int remaining = *fp_recursion_remaining(ts);
     *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
+    fp_frame *own = hide_own_frames(ts);
     PyObject *result = PyEval_EvalCode(code, namespace, namespace);
+    fp_set_current(ts, own);
     *fp_recursion_remaining(ts) = remaining;
     return result;
 }
@@ -585,7 +598,7 @@ PyMethodDef forkpoint_resume_methods[] = {
     {"rebuilding", rebuilding, METH_NOARGS, "Whether frames are being rebuilt right now: then nothing is captured."},
     {"run_code", run_code, METH_VARARGS,
      "run_code(code, globals): run a module's code as the interpreter runs its main module, with the whole\n"
-     "recursion limit to itself."},
+     "recursion limit to itself and no frame below it."},
     {NULL, NULL, 0, NULL},
 };
 

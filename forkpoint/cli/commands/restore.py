@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -125,14 +124,4 @@ def _become(
         environment["PYTHONHASHSEED"] = start["hash_seed"]
     else:
         environment.update(hashsecret.environment_for(bytes.fromhex(start["hash_secret"])))
-    _make_room_for(start["frames"])
     become(order, environment)
-
-
-def _make_room_for(frames: int) -> None:
-    """Each restored frame lies on the C stack until it returns: a deep recursion needs a higher limit before exec."""
-    wanted = limits.STACK_BYTES_BASE + frames * limits.STACK_BYTES_PER_FRAME
-    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    if soft == resource.RLIM_INFINITY or soft >= wanted:
-        return
-    resource.setrlimit(resource.RLIMIT_STACK, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -15,7 +15,26 @@ from forkpoint.order import Order, command_line
 from forkpoint.say import say
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+class Run(click.Command):
+    """`run`, where everything after SCRIPT, `-m MODULE` or `-c CODE` is the program's."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._ended(args))
+
+    def _ended(self, args: list[str]) -> list[str]:
+        """The arguments with `--` where the program's own begin."""
+        values = {name for param in self.params if not getattr(param, "is_flag", False) for name in param.opts}
+        at = 0
+        while at < len(args) and args[at].startswith("-") and args[at] not in ("-", "--"):
+            attached = args[at][:2] in ("-m", "-c") and len(args[at]) > 2
+            taken = 1 if attached or args[at] not in values else 2
+            if args[at][:2] in ("-m", "-c"):
+                return [*args[: at + taken], "--", *args[at + taken :]]
+            at += taken
+        return args
+
+
+@click.command(cls=Run, context_settings={"allow_interspersed_args": False})
 @click.option("--store", metavar="DIR", help="Where restore points live. Default: the nearest .forkpoint, or a new one.")
 @click.option("--every", metavar="SECONDS|auto", help="Time between automatic commits; fractions allowed.")
 @click.option("--max-overhead", metavar="PCT", help="Budget for auto, default 1.")
