@@ -140,7 +140,8 @@ static void push_all(fp_frame *frame, PyObject *values)
 static void cut(fp_frame *frame, long keep)
 {
     while (frame->stacktop > keep) {
-        Py_CLEAR(frame->localsplus[--frame->stacktop]);
+        frame->stacktop--;
+        Py_CLEAR(frame->localsplus[frame->stacktop]); /* 3.11's macro evaluates its argument twice */
     }
 }
 

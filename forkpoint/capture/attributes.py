@@ -8,7 +8,7 @@ from typing import Any
 from forkpoint import _native
 from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.callables import NotPassedOn, passes_on
-from forkpoint.capture.expressions import UNKNOWN, in_mro, mro
+from forkpoint.capture.expressions import UNKNOWN, in_mro, is_a, mro
 from forkpoint.capture.frames import Frame
 
 _PLAIN_ACCESS = object.__dict__["__getattribute__"]
@@ -78,7 +78,7 @@ def _is_property_of(subject: Any, name: str, callee: Frame, instruction: Instruc
     if in_mro(kind, "__getattribute__") is not _PLAIN_ACCESS:
         return False
     if instruction.name == "LOAD_SUPER_ATTR":
-        found = [vars(base).get(name) for base in mro(kind)]
+        found = [in_mro(kind, name), *(in_mro(kind, name, base) for base in mro(kind))]
         return any(type(each) is property and _runs(each.fget, callee) for each in found)
     each = in_mro(kind, name)
     return type(each) is property and _runs(each.fget, callee)
@@ -95,7 +95,7 @@ def _is_descriptor(subject: Any, name: str, callee: Frame, owner: int) -> bool:
 
 
 def _runs(function: Any, callee: Frame) -> bool:
-    if not isinstance(function, (types.FunctionType, types.MethodType)):
+    if not is_a(function, types.FunctionType, types.MethodType):
         return False
     try:
         return passes_on(function, callee).name == "push"

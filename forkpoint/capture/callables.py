@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.capture.bytecode import VERSION, Instruction
-from forkpoint.capture.expressions import UNKNOWN, Method, in_mro, loaded, mro, spelled
+from forkpoint.capture.expressions import UNKNOWN, Method, class_name, in_mro, is_a, is_in, loaded, mro, spelled
 from forkpoint.capture.frames import Frame
 
 _GENERATORS: Final = (types.GeneratorType, types.CoroutineType)
@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
 def operands(frame: Frame, call: Instruction) -> Call:
     """Where the operands of CALL, CALL_KW and CALL_FUNCTION_EX are."""
-    top = operand_depth(frame, call)
+    top = beginning(frame, call).depth
     if call.name == "CALL_FUNCTION_EX":
         below = 1 if VERSION < (3, 13) else 2
         return Call(top - 1 - (call.arg & 1) - below, top - 1 - (call.arg & 1), -1)
@@ -72,12 +72,11 @@ def operands(frame: Frame, call: Instruction) -> Call:
     return Call(start - 2, start - 1, call.arg + 1)
 
 
-def operand_depth(frame: Frame, call: Instruction) -> int:
-    """The stack depth before the call; on 3.11 PRECALL already counts the arguments off."""
+def beginning(frame: Frame, call: Instruction) -> Instruction:
+    """The instruction that finds all operands on the stack; on 3.11 PRECALL already counts the arguments off."""
     if VERSION == (3, 11) and call.name == "CALL":
-        precall = frame.map.previous(call)
-        return call.depth if precall is None else precall.depth
-    return call.depth
+        return frame.map.previous(call) or call
+    return call
 
 
 def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
@@ -87,9 +86,7 @@ def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
         return _exit_outcome(frame, where, callee)
     found = _called(frame, call, where, callee)
     if found is UNKNOWN:
-        name = spelled(frame, call, where.callable)
-        subject = f"`{name}`" if name else "C code"
-        raise NotPassedOn(f"{subject} is not Python code and is in the middle of calling {callee.code.co_qualname}()")
+        raise NotPassedOn(_unknown(spelled(frame, beginning(frame, call), where.callable), callee))
     if found is builtins.next:
         return _next_outcome(frame, call, where, callee)
     if type(found) in _UNBOUND:
@@ -98,6 +95,16 @@ def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
     if reached.name in ("next", "close"):
         _require_other_owner(frame, where, callee)
     return reached
+
+
+def _unknown(name: str, callee: Frame) -> str:
+    running = f"{callee.code.co_qualname}()"
+    if name == "class":
+        is_body = callee.kind == "code"
+        return f"the body of class {callee.code.co_qualname} is running" if is_body else f"a class is calling {running}"
+    if not name:
+        return f"C code, or a callable that cannot be told from here, is in the middle of calling {running}"
+    return f"`{name}` is not Python code, or cannot be told from here, and is in the middle of calling {running}"
 
 
 def _leaves_with(frame: Frame, call: Instruction) -> bool:
@@ -128,14 +135,12 @@ def _called(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
     address = frame.pointer(where.callable)
     if callee.function is not None and address == id(callee.function):
         return callee.function
-    expected = loaded(frame, call, where.callable)
+    expected = loaded(frame, beginning(frame, call), where.callable)
     subject = callee.subject
-    if isinstance(expected, Method):
+    if type(expected) is Method:
         if address == id(expected.function):
             return expected
-        # f(*args) of a bound method: the method object is nowhere but in the operand.
-        plain = type(expected.function) is types.FunctionType and expected.function is callee.function
-        if call.name == "CALL_FUNCTION_EX" and plain and expected.instance is subject:
+        if call.name == "CALL_FUNCTION_EX" and _is_plain(expected, callee):
             return expected
     elif expected is not UNKNOWN:
         if address == id(expected) or _lends_its_slot(expected, address):
@@ -147,6 +152,15 @@ def _called(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
         if address == id(subject) and _is_called_directly(frame, where, callee):
             return subject
     return _KNOWN.get(address, UNKNOWN)
+
+
+def _is_plain(expected: Method, callee: Frame) -> bool:
+    """Whether f(*args) of a bound method, which is nowhere but in the operand, obviously runs the callee."""
+    function, instance = expected
+    subject = callee.subject
+    if function is _TYPE_CALL and is_a(instance, type):
+        return is_in(instance, mro(type(subject))) and in_mro(type(subject), "__init__") is callee.function
+    return type(function) is types.FunctionType and function is callee.function and instance is subject
 
 
 def _lends_its_slot(expected: Any, address: int) -> bool:
@@ -174,8 +188,8 @@ def _next_outcome(frame: Frame, call: Instruction, where: Call, callee: Frame) -
     if where.arguments not in (1, 2):
         raise NotPassedOn("next() was called in a way that cannot be followed")
     if where.arguments == 2:
-        default = loaded(frame, call, where.first_argument + 1)
-        if isinstance(default, Method) or frame.pointer(where.first_argument + 1) != id(default):
+        default = loaded(frame, beginning(frame, call), where.first_argument + 1)
+        if type(default) is Method or frame.pointer(where.first_argument + 1) != id(default):
             raise NotPassedOn("next() has a default that cannot be told from here")
     iterator = frame.pointer(where.first_argument)
     if callee.generator is not None and iterator == id(callee.generator):
@@ -199,7 +213,7 @@ def _require_other_owner(frame: Frame, where: Call, callee: Frame) -> None:
 def passes_on(called: Any, callee: Frame) -> Outcome:
     """What the callee's result means to whoever called `called`. Raises NotPassedOn."""
     for _ in range(20):
-        if isinstance(called, Method):
+        if type(called) is Method:
             reached, called = _method(called, callee), called.function
             if reached is not None:
                 return reached
@@ -214,7 +228,7 @@ def passes_on(called: Any, callee: Frame) -> Outcome:
             called = called.func
         elif kind is staticmethod:
             called = called.__func__
-        elif isinstance(called, type):
+        elif is_a(called, type):
             return _class_call(called, callee)
         elif kind in (types.BuiltinMethodType, types.MethodWrapperType):
             return _builtin(called, callee)
@@ -225,7 +239,7 @@ def passes_on(called: Any, callee: Frame) -> Outcome:
 
 def _method(method: Method, callee: Frame) -> Outcome | None:
     function, instance = method
-    if function is _TYPE_CALL and isinstance(instance, type):
+    if function is _TYPE_CALL and is_a(instance, type):
         return _construct(instance, callee)
     if type(function) in _UNBOUND:
         if instance is callee.generator is not None and function.__name__ in _DRIVERS:
@@ -242,7 +256,7 @@ def _builtin(called: Any, callee: Frame) -> Outcome:
     owner = called.__self__
     if owner is callee.generator is not None and called.__name__ in _DRIVERS:
         return Outcome(_DRIVERS[called.__name__])
-    if called.__name__ == "__call__" and type(called) is types.MethodWrapperType and isinstance(owner, type):
+    if called.__name__ == "__call__" and type(called) is types.MethodWrapperType and is_a(owner, type):
         return _construct(owner, callee)
     if called is builtins.__build_class__:
         raise NotPassedOn(f"the body of class {callee.code.co_qualname} is running")
@@ -251,13 +265,13 @@ def _builtin(called: Any, callee: Frame) -> Outcome:
 
 def _python_call(called: Any) -> Any:
     kind = type(called)
-    if isinstance(called, functools._lru_cache_wrapper):
+    if is_a(called, functools._lru_cache_wrapper):
         name = getattr(called, "__qualname__", "a function")
         raise NotPassedOn(f"{name}() is cached by functools.lru_cache, which stores the result afterwards")
     found = in_mro(kind, "__call__")
     if type(found) is types.FunctionType:
         return found
-    raise NotPassedOn(f"a {kind.__qualname__} object is not Python code and is in the middle of a call")
+    raise NotPassedOn(f"a {class_name(kind)} object is not Python code and is in the middle of a call")
 
 
 def _class_call(called: type, callee: Frame) -> Outcome:
@@ -266,17 +280,19 @@ def _class_call(called: type, callee: Frame) -> Outcome:
         return _construct(called, callee)
     if type(meta) is types.FunctionType and meta is callee.function and callee.subject is called:
         return Outcome("push")
-    raise NotPassedOn(f"{called.__qualname__} is being created by its metaclass's C code")
+    raise NotPassedOn(f"{class_name(called)} is being created by its metaclass's C code")
 
 
 def _construct(called: type, callee: Frame) -> Outcome:
     """type.__call__: `__new__`, then `__init__`; the result is the object."""
     subject = callee.subject
-    if subject is not _native.NULL and called in mro(type(subject)):
+    if subject is not _native.NULL and is_in(called, mro(type(subject))):
         if in_mro(type(subject), "__init__") is callee.function is not None:
             return Outcome("object", subject)
-    name = called.__qualname__
-    raise NotPassedOn(f"{name}() is being constructed and {callee.code.co_qualname}() is not its plain __init__")
+    name = class_name(called)
+    if type(in_mro(called, "__init__")) is types.FunctionType:
+        raise NotPassedOn(f"{name}() is being constructed and {callee.code.co_qualname}() is not its plain __init__")
+    raise NotPassedOn(f"{name}() is not Python code and is calling {callee.code.co_qualname}()")
 
 
 # --------------------------------------------------------------------------------------- between instructions
@@ -292,7 +308,7 @@ def interrupts(callee: Frame) -> str | None:
         if finalizer is not UNKNOWN and finalizer is function:
             return f"{callee.code.co_qualname}() is running"
     for argument in callee.arguments():
-        if isinstance(argument, weakref.ref) and argument() is None:
+        if is_a(argument, weakref.ref) and weakref.ref.__call__(argument) is None:
             return f"the weak reference callback {callee.code.co_qualname}() is running"
     if any(_runs(handler, callee) for handler in _handlers()):
         return f"the signal handler {callee.code.co_qualname}() is running"

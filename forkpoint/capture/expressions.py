@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
@@ -19,6 +19,22 @@ mro: Final[Callable[[type], tuple[type, ...]]] = type.__dict__["__mro__"].__get_
 _namespace = type.__dict__["__dict__"].__get__
 _module_dict = types.ModuleType.__dict__["__dict__"].__get__
 _UNBOUND: Final = (types.MethodDescriptorType, types.WrapperDescriptorType)
+
+
+def is_a(value: Any, *kinds: type) -> bool:
+    """isinstance() by the real type: isinstance() itself asks `value.__class__`, which may run the program's code."""
+    return issubclass(type(value), kinds)
+
+
+def is_in(value: Any, values: Iterable[Any]) -> bool:
+    """Membership by identity: `in` asks `__eq__`, which may run the program's code."""
+    return any(value is each for each in values)
+
+
+def class_name(kind: type) -> str:
+    """A class's qualified name, whatever its metaclass says."""
+    found: str = type.__dict__["__qualname__"].__get__(kind)
+    return found
 
 
 class Method(NamedTuple):
@@ -40,7 +56,8 @@ def in_mro(kind: type, name: str, after: type | None = None) -> Any:
     """The attribute of a class as its MRO has it, no descriptor called; UNKNOWN if there is none."""
     bases = mro(kind)
     if after is not None:
-        bases = bases[bases.index(after) + 1 :] if after in bases else ()
+        position = next((i for i, base in enumerate(bases, 1) if base is after), len(bases))
+        bases = bases[position:]
     for base in bases:
         namespace = _namespace(base)
         if name in namespace:
@@ -59,7 +76,7 @@ def instance_dict(owner: Any) -> Any:
 
 def attribute(owner: Any, name: str) -> Any:
     """`owner.name`: the object, a Method, or UNKNOWN where a descriptor or a hook would have to run."""
-    if isinstance(owner, Super):
+    if type(owner) is Super:
         return _bind(in_mro(owner.kind, name, owner.owner), owner.instance)
     kind = type(owner)
     if kind is types.ModuleType or issubclass(kind, types.ModuleType):
@@ -89,22 +106,22 @@ def _class_attribute(owner: type, name: str) -> Any:
     found = in_mro(owner, name)
     if found is UNKNOWN:
         return _bind(meta, owner)
-    if isinstance(found, staticmethod):
+    if is_a(found, staticmethod):
         return found.__func__
-    if isinstance(found, classmethod):
+    if is_a(found, classmethod):
         return Method(found.__func__, owner)
-    if isinstance(found, (types.FunctionType, *_UNBOUND)) or in_mro(type(found), "__get__") is UNKNOWN:
+    if is_a(found, types.FunctionType, *_UNBOUND) or in_mro(type(found), "__get__") is UNKNOWN:
         return found
     return UNKNOWN
 
 
 def _bind(found: Any, instance: Any) -> Any:
-    if isinstance(found, (types.FunctionType, *_UNBOUND)):
+    if is_a(found, types.FunctionType, *_UNBOUND):
         return Method(found, instance)
-    if isinstance(found, staticmethod):
+    if is_a(found, staticmethod):
         return found.__func__
-    if isinstance(found, classmethod):
-        return Method(found.__func__, instance if isinstance(instance, type) else type(instance))
+    if is_a(found, classmethod):
+        return Method(found.__func__, instance if is_a(instance, type) else type(instance))
     if found is UNKNOWN or in_mro(type(found), "__get__") is not UNKNOWN:
         return UNKNOWN
     return found
@@ -156,7 +173,7 @@ def _lookup(name: str, namespace: Any) -> Any:
 def _attr(frame: Frame, found: Instruction, slot: int) -> Any:
     index = found.arg if VERSION == (3, 11) else found.arg >> 1
     owner = loaded(frame, found, found.depth - 1)
-    if owner is UNKNOWN or isinstance(owner, Method):
+    if owner is UNKNOWN or type(owner) is Method:
         return UNKNOWN
     return attribute(owner, frame.code.co_names[index])
 
@@ -167,9 +184,9 @@ def _super_attr(frame: Frame, found: Instruction, slot: int) -> Any:
 
 
 def _super(owner: Any, instance: Any) -> Any:
-    if not isinstance(owner, type):
+    if not is_a(owner, type):
         return UNKNOWN
-    kind = instance if isinstance(instance, type) and owner in mro(instance) else type(instance)
+    kind = instance if is_a(instance, type) and is_in(owner, mro(instance)) else type(instance)
     return Super(owner, kind, instance)
 
 

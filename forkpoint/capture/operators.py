@@ -8,7 +8,7 @@ from typing import Any, Final
 from forkpoint import _native
 from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.callables import NotPassedOn
-from forkpoint.capture.expressions import in_mro, mro
+from forkpoint.capture.expressions import in_mro, is_in, mro
 from forkpoint.capture.frames import Frame
 
 _METHODS: Final = {
@@ -44,11 +44,11 @@ def describe(frame: Frame, instruction: Instruction, callee: Frame) -> dict[str,
     comparison, `truth` (whether the instruction wants a bool). Raises NotPassedOn.
     """
     arguments = callee.arguments()
-    if len(arguments) < 2 or _native.NULL in arguments[:2] or callee.function is None:
+    if len(arguments) < 2 or is_in(_native.NULL, arguments[:2]) or callee.function is None:
         raise _refusal(callee)
     left, right = frame.pointer(instruction.depth - 2), frame.pointer(instruction.depth - 1)
     subject, other = arguments[0], arguments[1]
-    if left == right:
+    if left == right and instruction.name == "COMPARE_OP":
         raise NotPassedOn(f"both operands of an operator are the same object, and {callee.code.co_qualname}() runs")
     if (left, right) == (id(subject), id(other)):
         is_left = True
@@ -66,7 +66,7 @@ def describe(frame: Frame, instruction: Instruction, callee: Frame) -> dict[str,
 def _require_unrelated(subject: Any, other: Any, callee: Frame) -> None:
     # A subclass on the right is asked first, and a sequence's + and * have another slot: not followed here.
     kinds = (type(subject), type(other))
-    related = kinds[0] is not kinds[1] and (kinds[0] in mro(kinds[1]) or kinds[1] in mro(kinds[0]))
+    related = kinds[0] is not kinds[1] and (is_in(kinds[0], mro(kinds[1])) or is_in(kinds[1], mro(kinds[0])))
     if related or issubclass(kinds[0], _SEQUENCES) or issubclass(kinds[1], _SEQUENCES):
         raise _refusal(callee)
 
