@@ -13,6 +13,7 @@ FAMILIES: Final = (
     "containers",
     "contexts",
     "exceptions",
+    "external",
     "files",
     "functions",
     "generators",
