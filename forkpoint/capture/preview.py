@@ -16,10 +16,10 @@ _HEAD_ITEMS: Final = 3
 
 
 def preview(name: str, value: Any) -> Variable:
-    """Name, type, summary and size in bytes. Runs none of the program's code: no `__repr__`, no `__len__` of its own."""
+    """Name, type, summary and size in bytes. Runs none of the program's code, no `__repr__` or `__len__` of its own."""
     try:
         summary, size = _describe(value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # objects raise what they like
         summary, size = f"({type(error).__name__} while looking at it)", 0
     return Variable(name, _type_name(type(value)), _shorten(summary), size)
 

@@ -130,7 +130,8 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     result: dict[int, tuple[str, str]] = {}
     classes: list[tuple[str, str, type]] = []
     own = {id(module) for module in roots.by_value}
-    for name, module in list(sys.modules.items()):
+    entries: list[tuple[str, Any]] = list(sys.modules.items())
+    for name, module in entries:
         if not isinstance(module, ModuleType) or id(module) in own:
             continue
         path_filter = _SYS_NAMES if name == "sys" else None

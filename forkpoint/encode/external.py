@@ -12,7 +12,6 @@ from forkpoint.encode.reducers import Context, reduces
 
 _DIALECT_FIELDS = "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict".split()
 _reader = type(_csv.reader(()))
-_writer = type(_csv.writer(type("", (), {"write": print})))
 _dialect = type(_csv.reader(()).dialect)
 
 
@@ -46,6 +45,9 @@ class _Target:
 
     def __init__(self, write: Any) -> None:
         self.write = write
+
+
+_writer = type(_csv.writer(_Target(print)))
 
 
 def make_writer(write: Any, dialect: Any) -> Any:

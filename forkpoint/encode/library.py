@@ -12,9 +12,8 @@ from forkpoint import _native
 from forkpoint.encode import tombstones
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
-from forkpoint.encode.reducers import Context
+from forkpoint.encode.reducers import Context, OwnReducer
 from forkpoint.errors import Refused
-from forkpoint.model import Reducer
 
 _PROTOCOL_VERSION: Final = 5
 _STANDARD: Final = sys.stdlib_module_names
@@ -22,7 +21,7 @@ _STANDARD: Final = sys.stdlib_module_names
 
 def reduce_by_protocol(obj: Any, context: Context) -> Any:
     """copyreg's or the class's own way, checked; a tombstone when that fails."""
-    kind = type(obj)
+    kind: Any = type(obj)
     try:
         special = copyreg.dispatch_table.get(kind)
         value = special(obj) if special is not None else kind.__reduce_ex__(obj, _PROTOCOL_VERSION)
@@ -33,7 +32,7 @@ def reduce_by_protocol(obj: Any, context: Context) -> Any:
     return _checked(obj, value, context)
 
 
-def keep_protocol(keeper: type) -> Reducer:
+def keep_protocol(keeper: type) -> OwnReducer:
     """A reducer for program classes that inherit a library's protocol: that library's, not the program's override."""
 
     def reduce(obj: Any, context: Context) -> Any:

@@ -69,6 +69,7 @@ class StreamReader(io.RawIOBase):
         self._current = memoryview(b"")
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, target: object) -> int:

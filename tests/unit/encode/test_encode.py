@@ -204,7 +204,7 @@ def test_the_preamble_is_read_without_unpickling(tmp_path: Path) -> None:
     assert tuple(sys.path) == preamble.path
     assert "json" in preamble.imports
     damaged = MemoryStore()
-    damaged.chunks = {name: b"{" for name in world.store.chunks}
+    damaged.chunks = dict.fromkeys(world.store.chunks, b"{")
     with pytest.raises(IntegrityError):
         decode_preamble(encoded.pods, damaged)
 
