@@ -6,7 +6,9 @@ Exit statuses are those of the command line (see `forkpoint.cli`): 1 failed, 2 u
 
 from __future__ import annotations
 
-from typing import ClassVar
+TYPE_CHECKING = False  # `typing` itself would cost the committer a tenth of its time
+if TYPE_CHECKING:
+    from typing import ClassVar
 
 
 class ForkpointError(Exception):

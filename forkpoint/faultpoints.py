@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import time
-from typing import Final
+
+TYPE_CHECKING = False  # `typing` and `signal` would cost the committer a tenth of its time
+if TYPE_CHECKING:
+    from typing import Final
 
 POINTS: Final[frozenset[str]] = frozenset(
     {
@@ -30,6 +32,7 @@ POINTS: Final[frozenset[str]] = frozenset(
         "forget.rows-deleted",
         "forget.files-deleted",
         "program.forked",
+        "program.durable",
     }
 )
 
@@ -54,7 +57,7 @@ def reach(name: str) -> None:
     if _countdown > 0:
         return
     if _action == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), 9)
     elif _action == "raise":
         raise OSError(errno.EIO, f"fault injected at {name}")
     elif _action.startswith("sleep="):

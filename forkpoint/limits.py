@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final
+TYPE_CHECKING = False  # `typing` itself would cost the committer a tenth of its time
+if TYPE_CHECKING:
+    from typing import Final
 
 CHILD_DEADLINE_SECONDS: Final = 600.0
 """A child that has not reported by then hangs on a lock it inherited; it is killed and the point is missing."""
 
 KEEP_LAST_POINTS: Final = 5
 """Restore points kept while running: enough to step over damaged or incomplete ones."""
+
+KEEP_HOURS: Final = 24
+"""Hours of which one restore point each is kept: a mistake noticed the next morning can still be gone back behind."""
 
 MAX_FILE_BYTES: Final = 64 << 20
 """Content of a written file kept inside a restore point; larger ones are known by size and hash only."""
@@ -24,6 +29,67 @@ REPORT_MESSAGE_BYTES: Final = 400
 
 ARMED_MILLISECONDS: Final = 20
 """On 3.11 an armed trace function slows all code; it is disarmed after this long and the stack walked again."""
+
+AUTO_SECONDS_MIN: Final = 1.0
+"""The shortest automatic interval: below, the child's work would never pause."""
+
+AUTO_SECONDS_MAX: Final = 300.0
+"""The longest automatic interval: five minutes is what a person accepts to lose."""
+
+RETRY_SECONDS_MIN: Final = 0.005
+"""Once a commit is due and the place was not right, look again this soon."""
+
+RETRY_SECONDS_MAX: Final = 0.1
+"""The longest pause between two looks: short against any interval, cheap against any program."""
+
+RETRY_GROWTH: Final = 1.5
+"""How the pause between two looks grows: a program that is long in one C call is not asked in vain."""
+
+UNPROTECTED_SECONDS: Final = 300.0
+"""No durable point for this long (or 10 intervals) is told on stderr, then again with doubling gaps."""
+
+END_WAIT_SECONDS: Final = 5.0
+"""How long a finished program waits for a commit still under way, so that its outcome can be told."""
+
+REFUSALS_LISTED: Final = 50
+"""Distinct reasons for refused commits kept in a restore point; the rest are counted together."""
+
+STACK_BYTES_BASE: Final = 8 << 20
+"""C stack for the program itself, as an ordinary shell gives it."""
+
+STACK_BYTES_PER_FRAME: Final = 2 << 10
+"""C stack that one restored frame takes until it returns (measured: under 1.5 KiB on 3.11 to 3.13)."""
+
+COPIED_SHARE: Final = 0.5
+"""Share of private memory taken to be copied while a child lives. All of it would leave every program larger than half
+the machine unprotected; should half prove too little, the child is the one the OOM killer takes."""
+
+MEMORY_RESERVE_BYTES: Final = 64 << 20
+"""Left over beside the copies, for the committer and for others."""
+
+MAX_OVERHEAD_PERCENT: Final = 1.0
+"""The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""
+
+GRACE_SECONDS: Final = 25.0
+"""For the last checkpoint after SIGTERM: Kubernetes and SLURM kill after 30 by default."""
+
+RECORD_BYTES_MAX: Final = 64 << 20
+"""Longest chunk, stored or decoded: what a damaged or hostile length may make us allocate at most."""
+
+MANIFEST_BYTES_MAX: Final = 1 << 30
+"""Longest manifest or index, decoded: room for a terabyte of chunks, and no more."""
+
+WAL_FOLD_BYTES: Final = 4 << 20
+"""The journal's WAL is folded once it is longer: seldom enough to be free, often enough to stay small."""
+
+WRITER_LOCK_SECONDS: Final = 60.0
+"""How long a writer waits for the others; each holds the lock for milliseconds, forgetting for seconds at most."""
+
+RESERVE_BYTES: Final = 256 << 10
+"""Kept in the store to be given back on a full disk, so that forgetting can still write its rows."""
+
+HANG_SECONDS: Final = 20.0
+"""A child whose every thread has waited for a lock for so long, without any CPU time used, will wait for ever."""
 
 CODE_MAPS_KEPT: Final = 4096
 """Bytecode maps kept for the next capture; a program that makes code objects in a loop must not grow by them."""

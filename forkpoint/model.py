@@ -199,9 +199,13 @@ class Adapter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProgramImage:
-    """All that is serialized: the root of the object graph."""
+    """All that is serialized: the root of the object graph.
+
+    `facts` are plain values that must be made true of libraries before the first object is rebuilt.
+    """
 
     modules: Sequence[Any]
     imports: Sequence[str]
     stack: CapturedStack | None
     ambient: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)

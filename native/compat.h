@@ -16,6 +16,15 @@
 #  error "forkpoint does not support the free-threaded build yet"
 #endif
 
+/* The frame layout of the running version; included by frames.c, resume.c and ticks.c only. */
+#if PY_VERSION_HEX < 0x030c0000
+#  define FORKPOINT_FRAMES_HEADER "frames_311.h"
+#elif PY_VERSION_HEX < 0x030d0000
+#  define FORKPOINT_FRAMES_HEADER "frames_312.h"
+#else
+#  define FORKPOINT_FRAMES_HEADER "frames_313.h"
+#endif
+
 /* The interpreter's two depth counters: 3.11 counts C and Python calls together, later versions apart. */
 typedef struct {
     int python;
@@ -59,13 +68,65 @@ static inline PyObject *forkpoint_weakref_target(PyObject *ref)
     return PyWeakref_GetRef(ref, &target) > 0 ? target : NULL;
 #endif
 }
-/* The frame layout of the running version; included by frames.c, resume.c and ticks.c only. */
-#if PY_VERSION_HEX < 0x030c0000
-#  define FORKPOINT_FRAMES_HEADER "frames_311.h"
-#elif PY_VERSION_HEX < 0x030d0000
-#  define FORKPOINT_FRAMES_HEADER "frames_312.h"
+
+/* ---- Interpreter state that differs per version, as the child of a fork needs it (forkside.c) ---- */
+#include <internal/pycore_interp.h>
+#include <internal/pycore_runtime.h>
+
+/* Forget calls queued with Py_AddPendingCall: they were meant for the program.
+   3.11 pycore_interp.h:29, 3.12 pycore_ceval_state.h:16, 3.13 pycore_ceval_state.h:43 (struct _pending_calls). */
+static inline void forkpoint_drop_pending_calls(PyInterpreterState *interp)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    interp->ceval.pending.npending = 0;
+    interp->ceval.pending.first = interp->ceval.pending.next = 0;
+    _PyRuntime.ceval.pending_mainthread.npending = 0;
+    _PyRuntime.ceval.pending_mainthread.first = _PyRuntime.ceval.pending_mainthread.next = 0;
 #else
-#  define FORKPOINT_FRAMES_HEADER "frames_313.h"
+    _Py_atomic_store(&interp->ceval.pending.calls_to_do, 0);
+    interp->ceval.pending.first = interp->ceval.pending.last = 0;
+#  if PY_VERSION_HEX >= 0x030c0000
+    _Py_atomic_store(&_PyRuntime.ceval.pending_mainthread.calls_to_do, 0);
+    _PyRuntime.ceval.pending_mainthread.first = _PyRuntime.ceval.pending_mainthread.last = 0;
+#  endif
 #endif
+}
+
+/* Threads of the program go on reading as alive in the child, as they do before 3.13: the list that
+   _PyThread_AfterFork would go through to declare them done (3.13 _threadmodule.c) is made empty. */
+static inline void forkpoint_forget_thread_handles(void)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    _PyRuntime.threads.handles.next = _PyRuntime.threads.handles.prev = &_PyRuntime.threads.handles;
+#endif
+}
+
+/* No cyclic collection from here on, while gc.isenabled() and the thresholds still read as the program left them:
+   a collection that is said to be running keeps every other from starting (gcmodule.c, `collecting`). */
+static inline void forkpoint_stop_collector(PyInterpreterState *interp)
+{
+    interp->gc.collecting = 1;
+#if PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030d0000
+    /* One that is scheduled already would run and reset the flag (gcmodule.c, _Py_RunGC). */
+    _Py_atomic_store(&interp->ceval.gc_scheduled, 0);
+#endif
+}
+
+/* No trace, profile or monitoring callback is called any more, while sys.gettrace() and sys.getprofile() still
+   answer what they did. The callbacks' references are given up: the child ends in _exit. */
+static inline void forkpoint_stop_tracing(PyThreadState *tstate)
+{
+    tstate->c_tracefunc = NULL;
+    tstate->c_profilefunc = NULL;
+#if PY_VERSION_HEX >= 0x030c0000
+    for (int tool = 0; tool < PY_MONITORING_TOOL_IDS; tool++) {
+        for (int event = 0; event < _PY_MONITORING_EVENTS; event++) {
+            tstate->interp->monitoring_callables[tool][event] = NULL;
+        }
+    }
+#else
+    tstate->cframe->use_tracing = 0;
+#endif
+}
 
 #endif

@@ -4,7 +4,10 @@
 
 #include "compat.h"
 
-#define FORKPOINT_PARTS(X) X(frames) X(resume) X(ticks) X(forkside) X(graph) X(layout) X(deepstack) X(chunking) X(hashsecret) X(audit)
+#define FORKPOINT_PARTS(X)                                                        \
+    X(frames) X(resume) X(ticks)                                                 \
+    X(graph) X(layout) X(deepstack) X(chunking) X(names)                         \
+    X(forkside) X(keeper) X(hashsecret) X(audit) X(written)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
@@ -15,5 +18,8 @@ FORKPOINT_PARTS(DECLARE_PART)
 /* The object that stands for an empty slot (a C NULL) wherever frames and generators are seen from Python.
    Borrowed; lives as long as the process. Defined in module.c. */
 extern PyObject *forkpoint_null;
+
+/* Ends the audit hook's callbacks in a forked child. Defined in audit.c, called from forkside.c. */
+extern void forkpoint_audit_off(void);
 
 #endif

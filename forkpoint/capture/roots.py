@@ -2,47 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.machinery
 import os
 import site
 import sys
 import sysconfig
 import types
-from collections.abc import Iterable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
+
+from forkpoint import _native
 
 _OWN_PACKAGE: Final = "forkpoint"
 
 _CYTHON_PREFIXES: Final = ("_cython_", "cython_runtime")
 """Modules that Cython's extension modules make by hand."""
 
-_ATOMS: Final = frozenset(
-    {
-        type(None),
-        bool,
-        int,
-        float,
-        complex,
-        str,
-        bytes,
-        tuple,
-        type(...),
-        type(NotImplemented),
-        types.CodeType,
-        types.CellType,
-        types.GetSetDescriptorType,
-        types.MemberDescriptorType,
-        types.MethodDescriptorType,
-        types.WrapperDescriptorType,
-        types.ClassMethodDescriptorType,
-        types.MappingProxyType,
-        property,
-        staticmethod,
-        classmethod,
-    }
-)
+_ATOMS: Final = {
+    type(None),
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    tuple,
+    type(...),
+    type(NotImplemented),
+    types.CodeType,
+    types.CellType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.MappingProxyType,
+    property,
+    staticmethod,
+    classmethod,
+}
 """What has no identity worth keeping, or is named through the class that holds it."""
 
 _SYS_NAMES: Final = frozenset(
@@ -61,22 +61,32 @@ class Roots:
     imports: tuple[str, ...]
 
 
+_sorted: dict[str, tuple[int, bool, bool]] = {}
+"""name -> (id of the module, is it the program's, can it be imported): what `find` has looked at before."""
+
+
 def find() -> Roots:
-    """Sort `sys.modules` into the program's own modules and libraries."""
+    """Sort `sys.modules` into the program's own modules and libraries.
+
+    Called in the program, so that each module is looked at once and not anew in every child.
+    """
     libraries = _library_directories()
     by_value: list[ModuleType] = []
     imports: list[str] = []
     for name, module in list(sys.modules.items()):
-        if name == "__main__":
-            by_value.append(module)
-        elif _is_program(name, module, libraries):
-            if not any(module is known for known in by_value):
+        known = _sorted.get(name)
+        if known is None or known[0] != id(module):
+            own = name == "__main__" or _is_program(name, module, libraries)
+            known = _sorted[name] = (id(module), own, not own and _can_import(name, module))
+        if known[1]:
+            if not any(module is other for other in by_value):
                 by_value.append(module)
-        elif _can_import(name, module):
+        elif known[2]:
             imports.append(name)
     return Roots(tuple(by_value), tuple(imports))
 
 
+@functools.cache
 def _library_directories() -> tuple[str, ...]:
     paths = sysconfig.get_paths()
     found = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -87,6 +97,8 @@ def _library_directories() -> tuple[str, ...]:
 
 
 def _is_library_path(path: str, libraries: tuple[str, ...]) -> bool:
+    if path.startswith(libraries):  # nearly all are, and following links costs more than all the rest
+        return True
     real = os.path.realpath(path)
     parts = real.split(os.sep)
     return real.startswith(libraries) or "site-packages" in parts or "dist-packages" in parts
@@ -120,66 +132,34 @@ def _can_import(name: str, module: Any) -> bool:
     return spec is not None and getattr(spec, "name", None) == name
 
 
+_EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__"}
+"""Names in every module's namespace, which name nothing of its own."""
+
+
 def named(roots: Roots) -> dict[int, tuple[str, str]]:
     """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
 
     Functions, classes and modules are not in it (they carry their own names), nor are atoms, nor what the program put
     into a library: an object of a class, or a function, that a by-value module defines.
     """
-    mine = {module.__name__ for module in roots.by_value} | {"__main__"}
+    program = {module.__name__ for module in roots.by_value} | {"__main__"}
+    own = {id(module) for module in roots.by_value}
     result: dict[int, tuple[str, str]] = {}
     classes: list[tuple[str, str, type]] = []
-    own = {id(module) for module in roots.by_value}
-    entries: list[tuple[str, Any]] = list(sys.modules.items())
-    for name, module in entries:
+    for name, module in list(sys.modules.items()):
         if not isinstance(module, ModuleType) or id(module) in own:
             continue
-        path_filter = _SYS_NAMES if name == "sys" else None
         namespace = vars(module)
-        for key, value in list(namespace.items()):
-            if path_filter is not None and key not in path_filter:
-                continue
-            kind = type(value)
-            if kind in _ATOMS or kind is ModuleType:
-                continue
-            if issubclass(kind, type):
-                if value.__module__ == name:
-                    classes.append((name, key, value))
-                continue
-            if kind is types.FunctionType or kind is types.BuiltinFunctionType:
-                continue
-            if _names_itself(key) and not _is_mine(value, kind, mine):
-                result.setdefault(id(value), (name, key))
+        if name == "sys":
+            namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
+        for key, cls in _native.name_objects(result, name, "", namespace, _ATOMS, program, _EVERYWHERE):
+            if cls.__module__ == name:
+                classes.append((name, key, cls))
         if name == "sys":
             _name_standard_streams(result)
-    _name_class_attributes(classes, mine, result)
+    for name, path, cls in classes:
+        _native.name_objects(result, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
     return result
-
-
-def _names_itself(key: Any) -> bool:
-    return type(key) is str and key not in ("__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__")
-
-
-def _is_mine(value: Any, kind: type, mine: Iterable[str]) -> bool:
-    if kind.__module__ in mine:
-        return True
-    function = value.__func__ if kind is types.MethodType else value
-    return type(function) is types.FunctionType and function.__module__ in mine
-
-
-def _name_class_attributes(
-    classes: list[tuple[str, str, type]], mine: set[str], result: dict[int, tuple[str, str]]
-) -> None:
-    for module, path, cls in classes:
-        for key, value in list(vars(cls).items()):
-            kind = type(value)
-            if kind in _ATOMS or kind is types.FunctionType or kind is types.BuiltinFunctionType or kind is dict:
-                if kind is not dict or key.startswith("__"):
-                    continue
-            if issubclass(kind, type | ModuleType) or not _names_itself(key):
-                continue
-            if not _is_mine(value, kind, mine):
-                result.setdefault(id(value), (module, f"{path}.{key}"))
 
 
 def _name_standard_streams(result: dict[int, tuple[str, str]]) -> None:

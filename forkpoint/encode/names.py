@@ -77,7 +77,20 @@ class Names:
             module = sys.modules.get(module_name)
             if module is not None and self._leads_to(module, path, obj):
                 return module_name, path
-        return self._offers().get(id(obj))
+        found = self._offers().get(id(obj))
+        if found is None and isinstance(obj, type) and issubclass(obj, type):
+            found = self._of_instance(obj)
+        return found
+
+    def _of_instance(self, meta: type) -> tuple[str, str] | None:
+        """A metaclass that no module offers (those of ctypes), through a library's class of it."""
+        for module_name, path in self._offers().values():
+            try:
+                if type(follow(sys.modules[module_name], path)) is meta:
+                    return module_name, f"{path}.__class__"
+            except (AttributeError, KeyError):
+                continue
+        return None
 
     @staticmethod
     def _leads_to(module: Any, path: str, obj: Any) -> bool:
@@ -91,21 +104,10 @@ class Names:
         if self._offered is None:
             found: dict[int, tuple[str, str]] = {}
             for name, module in _modules():
-                if id(module) in self._own:
-                    continue
-                for key, value in list(module.__dict__.items()):
-                    kind = type(value)
-                    if type(key) is not str or not (issubclass(kind, type) or kind in _CALLABLES):
-                        continue
-                    if getattr(value, "__module__", None) not in self.by_value:
-                        found.setdefault(id(value), (name, key))
-                        if issubclass(kind, type) and kind is not type and kind.__module__ not in self.by_value:
-                            found.setdefault(id(kind), (name, f"{key}.__class__"))
+                if id(module) not in self._own:
+                    _native.name_callables(found, name, module.__dict__, self.by_value)
             self._offered = found
         return self._offered
-
-
-_CALLABLES: Final = (types.FunctionType, types.BuiltinFunctionType)
 
 
 def import_named(module: str) -> Any:

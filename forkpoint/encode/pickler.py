@@ -48,7 +48,7 @@ def encode(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        head = preamble.write(image.modules, image.imports, sink)
+        head = preamble.write(image.modules, image.imports, image.facts, sink)
         session = Session(image, named, reducers, sink, positions or {})
         writer = StreamWriter(OBJECTS, sink)
         _native.call_deep(lambda: _dump(image, session, writer))

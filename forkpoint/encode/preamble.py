@@ -7,7 +7,7 @@ import linecache
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +30,10 @@ class ModuleFacts:
 
 @dataclass(frozen=True, slots=True)
 class Preamble:
-    """`sources` maps file names to text, for linecache: tracebacks show lines without the program's files."""
+    """`sources` maps file names to text, for linecache: tracebacks show lines without the program's files.
+
+    `facts` are plain values that adapters make true of their libraries after the imports.
+    """
 
     path: tuple[str, ...]
     cwd: str
@@ -39,6 +42,7 @@ class Preamble:
     sources: Mapping[str, str]
     aliases: Mapping[str, str]
     python: str
+    facts: Mapping[str, Any]
 
 
 def _text(value: object) -> str | None:
@@ -86,7 +90,9 @@ def _cwd() -> str:
         return ""
 
 
-def write(modules: Sequence[ModuleType], imports: Iterable[str], sink: ChunkSink) -> Pod:
+def write(
+    modules: Sequence[ModuleType], imports: Iterable[str], facts: Mapping[str, Any], sink: ChunkSink
+) -> Pod:
     """Store the preamble as its pod."""
     sources: dict[str, str] = {}
     for module in modules:
@@ -105,9 +111,13 @@ def write(modules: Sequence[ModuleType], imports: Iterable[str], sink: ChunkSink
         sources=sources,
         aliases=_aliases(modules),
         python=sys.version.partition(" ")[0],
+        facts=facts,
     )
     writer = StreamWriter(PREAMBLE, sink)
-    writer.write(json.dumps(asdict(preamble)).encode("ascii"))
+    # Not asdict of the whole: it would copy thousands of import names one by one.
+    plain = {field.name: getattr(preamble, field.name) for field in fields(preamble)}
+    plain["modules"] = [asdict(facts) for facts in preamble.modules]
+    writer.write(json.dumps(plain).encode("ascii"))
     return writer.finish()
 
 

@@ -1,1 +1,41 @@
-"""One file per library whose state lies outside the object graph."""
+"""One file per piece of ambient state or per library; LIBRARIES says which library each file is about.
+
+A file is imported only when its library is in `sys.modules`, and may then import that library freely. It defines
+`ADAPTER`, an object with the methods of `model.Adapter`. Functions that its reducers name are public, module-level
+and never renamed: their names are stored in restore points.
+
+Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first,
+warning filters once nothing touches them any more (each change empties the record of what was shown), random states
+after all that may draw from them, signals and timers last.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LIBRARIES: Final[dict[str, str]] = {
+    "working_directory": "os",
+    "environment": "os",
+    "file_mode": "os",
+    "interpreter": "sys",
+    "garbage": "gc",
+    "locale_settings": "locale",
+    "log_handlers": "logging",
+    "decimal_context": "decimal",
+    "numpy_arrays": "numpy",
+    "numpy_settings": "numpy",
+    "torch_tensors": "torch",
+    "torch_training": "torch",
+    "torch_settings": "torch",
+    "pandas_blocks": "pandas",
+    "sklearn_settings": "sklearn",
+    "tqdm_bars": "tqdm.std",
+    "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
+    "thread_pools": "concurrent.futures.thread",
+    "warning_filters": "warnings",
+    "torch_random": "torch",
+    "numpy_random": "numpy.random",
+    "python_random": "random",
+    "signals": "signal",
+}
+"""File (and adapter name) -> the module that must be loaded for it to matter."""

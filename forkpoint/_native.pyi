@@ -1,0 +1,26 @@
+"""What the extension module offers; native/README.md has the rules, each C file its part's promises."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NoReturn
+
+NULL: Final[object]
+
+# forkside.c
+DESCRIPTOR_MIN: Final[int]
+
+def fork(keep: Sequence[int], output: int, /) -> tuple[int, int, int]: ...
+
+# keeper.c
+def work(body: Callable[[], object], seconds: float, /) -> NoReturn: ...
+
+# hashsecret.c
+def hash_secret() -> bytes: ...
+
+# audit.c
+def audit_start(callback: Callable[[str, tuple[Any, ...]], object], /) -> None: ...
+def audit_stop() -> None: ...
+
+# written.c
+def count_start() -> None: ...
+def count_written() -> int: ...
+def flush_stdio() -> None: ...

@@ -1,0 +1,136 @@
+"""Autograd graphs: a spent one becomes a stand-in that fails as torch's own does; an open one makes the commit wait.
+
+A graph is spent when on every path from its root to a leaf some node's saved tensors have been freed: whatever the
+program does with it, torch raises "Trying to backward through the graph a second time". Such tensors lie about
+at nearly every line of an ordinary training loop (`loss`, `out`). An open graph, also one that saves no
+tensors (`w + 1`), could still be used and cannot be made again.
+"""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+
+from forkpoint.errors import Refused
+from forkpoint.model import FrameRecord
+
+_saved_fields: dict[type, tuple[str, ...]] = {}
+_usable: WeakKeyDictionary[Any, dict[int, tuple[Any, bool]]] = WeakKeyDictionary()
+
+
+def spent(tensor: Any, context: Any) -> str | None:
+    """The name of a spent graph's root node; None for a tensor without a graph. Raises Refused for an open graph."""
+    root = tensor.grad_fn
+    if root is None:
+        return None
+    known = _usable.get(context)
+    if known is None:
+        known = _usable[context] = {}
+    if _is_usable(root, known):
+        called = _name_of(tensor)
+        shape = "x".join(map(str, tensor.shape)) or "scalar"
+        raise Refused(
+            f"an open autograd graph: {called}({shape}, grad_fn={_kind(root)}) has not been through backward() yet",
+            hint="the commit waits for backward(); keep loss.item() or loss.detach() instead of the tensor itself",
+        )
+    return _kind(root)
+
+
+def _kind(node: Any) -> str:
+    name = type(node).__name__
+    return str(node.name()).rpartition("::")[2] if name == "CppFunction" else name
+
+
+def _is_usable(root: Any, known: dict[int, tuple[Any, bool]]) -> bool:
+    """Whether some path from `root` to a leaf meets no freed node. `known` keeps nodes alive, so ids stay theirs."""
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        if id(node) in known:
+            stack.pop()
+            continue
+        after = [] if _freed(node) else [following for following, _ in node.next_functions if following is not None]
+        waiting = [following for following in after if id(following) not in known]
+        if waiting and not any(known[id(following)][1] for following in after if id(following) in known):
+            stack.append(waiting[0])  # one at a time: the first usable path answers
+            continue
+        end = not after and not _freed(node)
+        known[id(node)] = (node, end or any(known[id(f)][1] for f in after if id(f) in known))
+        stack.pop()
+    return known[id(root)][1]
+
+
+def _freed(node: Any) -> bool:
+    """Whether backward() has freed what this node saved. Never unpacks a live saved tensor: that may run user code."""
+    cls = type(node)
+    if cls not in _saved_fields:
+        _saved_fields[cls] = tuple(name for name in dir(cls) if name.startswith("_raw_saved_"))
+    for name in _saved_fields[cls]:
+        try:
+            raw = getattr(node, name)  # a Python function's node raises here
+            for saved in raw if isinstance(raw, (tuple, list)) else (raw,):
+                if saved is not None:
+                    saved.register_hooks(_same, _same)  # a freed one raises; a live one belongs to the child alone
+        except RuntimeError as error:
+            if "freed" in str(error):
+                return True
+    return False
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _name_of(tensor: Any) -> str:
+    """What the program calls the tensor, with a space behind it; empty if nothing simple refers to it."""
+    for holder in gc.get_referrers(tensor):
+        if isinstance(holder, dict):
+            for key, value in holder.items():
+                if value is tensor and isinstance(key, str):
+                    return f"{key} "
+        if isinstance(holder, list):
+            for record in gc.get_referrers(holder):
+                if isinstance(record, FrameRecord) and record.slots is holder:
+                    names = record.code.co_varnames
+                    at = next(index for index, value in enumerate(holder) if value is tensor)
+                    if at < len(names):
+                        return f"{names[at]} "
+    return ""
+
+
+# --- the stand-in ---------------------------------------------------------------------------------------------
+
+
+_functions: dict[str, Any] = {}
+
+
+def make_spent(tensor: Any, kind: str) -> Any:
+    """`tensor` itself, with a graph that has been through backward(): it requires grad, is no leaf, its `grad_fn`
+    prints as `kind`, and any use of it in backward raises torch's own error."""
+    if kind not in _functions:
+        _functions[kind] = _function(kind)
+    with torch.enable_grad():
+        leaf = torch.zeros((), dtype=torch.float32, device="cpu", requires_grad=True)
+        marked = _functions[kind].apply(tensor, leaf)
+        torch.autograd.backward([marked], [torch.zeros_like(marked)])  # frees what the node saved
+    return marked
+
+
+def _function(kind: str) -> Any:
+    def forward(ctx: Any, tensor: Any, leaf: Any) -> Any:
+        ctx.mark_dirty(tensor)
+        ctx.save_for_backward(leaf)
+        return tensor
+
+    def backward(ctx: Any, *gradients: Any) -> Any:
+        # The first time frees what was saved; asking for it the second time raises as the real graph does.
+        _ = ctx.saved_tensors
+        return None, None
+
+    body = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    function: Any = type(kind, (torch.autograd.Function,), body)
+    function._backward_cls.__name__ = kind
+    return function

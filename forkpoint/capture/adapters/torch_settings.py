@@ -1,0 +1,148 @@
+"""torch's process-wide and thread-wide settings: threads, dtype, device, grad mode, determinism, autocast, hooks."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any, Final
+
+import torch
+from torch.utils.hooks import RemovableHandle
+
+from forkpoint.capture.adapters._quiet import Quiet
+from forkpoint.errors import ForkpointWarning, Refused
+
+_torch: Any = torch
+_C: Any = torch._C
+_CUDNN: Final = ("enabled", "benchmark", "deterministic", "allow_tf32", "benchmark_limit")
+_GLOBAL_HOOKS: Final = (
+    ("torch.nn.modules.module", "_global_"),
+    ("torch.optim.optimizer", "_global_"),
+)
+_AUTOCAST_DEVICES: Final = ("cpu", "cuda")
+
+
+def _hook_tables() -> dict[tuple[str, str], Any]:
+    """Module-level hook registries: dicts of handle id -> function, and flags beside them."""
+    found: dict[tuple[str, str], Any] = {}
+    for module, prefix in _GLOBAL_HOOKS:
+        for name, value in vars(importlib.import_module(module)).items():
+            if name.startswith(prefix) and (isinstance(value, (dict, bool)) or value is None):
+                found[module, name] = value
+    return found
+
+
+def _refuse_what_cannot_be_carried() -> None:
+    from torch.overrides import _get_current_function_mode_stack
+    from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
+
+    default = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    modes = [mode for mode in _get_current_function_mode_stack() if mode is not default]
+    modes += _get_current_dispatch_mode_stack()
+    if modes:
+        raise Refused(f"a torch mode is active: {type(modes[-1]).__name__}")
+    if torch.is_inference_mode_enabled():
+        raise Refused("inside torch.inference_mode(), whose guard only leaving the block can end")
+    if _C._autograd._top_saved_tensors_default_hooks(True) is not None:
+        raise Refused("inside torch.autograd.graph.saved_tensors_hooks(), which cannot be entered again")
+    if _C._functorch.peek_interpreter_stack() is not None:
+        raise Refused("inside a torch.func transform (vmap, grad)")
+
+
+def _autocast() -> dict[str, Any]:
+    nesting = torch.autocast_increment_nesting() - 1
+    torch.autocast_decrement_nesting()
+    return {
+        "nesting": nesting,
+        "cache": torch.is_autocast_cache_enabled(),
+        "devices": {d: (torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in _AUTOCAST_DEVICES},
+    }
+
+
+def _restore_autocast(state: dict[str, Any]) -> None:
+    for device, (enabled, dtype) in state["devices"].items():
+        torch.set_autocast_enabled(device, enabled)
+        torch.set_autocast_dtype(device, dtype)
+    torch.set_autocast_cache_enabled(state["cache"])
+    for _ in range(state["nesting"]):
+        torch.autocast_increment_nesting()
+
+
+class _Settings(Quiet):
+    name = "torch_settings"
+    module = "torch"
+
+    def before_fork(self) -> dict[str, Any]:
+        # Grad mode, autocast and the mode stacks belong to the thread; the child saves in another one.
+        _refuse_what_cannot_be_carried()
+        device = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+        return {
+            "grad": torch.is_grad_enabled(),
+            "multithreaded_backward": _C._is_multithreading_enabled(),
+            "autocast": _autocast(),
+            "device": None if device is None else str(device.device),
+            "threads": torch.get_num_threads(),
+            "interop_threads": torch.get_num_interop_threads(),
+        }
+
+    def capture(self, before: dict[str, Any]) -> dict[str, Any]:
+        return before | {
+            "dtype": torch.get_default_dtype(),
+            "anomaly": (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
+            "deterministic": (
+                torch.are_deterministic_algorithms_enabled(),
+                torch.is_deterministic_algorithms_warn_only_enabled(),
+            ),
+            "fill_uninitialized": torch.utils.deterministic.fill_uninitialized_memory,
+            "matmul_precision": torch.get_float32_matmul_precision(),
+            "cudnn": {name: getattr(torch.backends.cudnn, name) for name in _CUDNN},
+            "onednn": torch.backends.mkldnn.enabled,
+            "printing": dict(vars(_torch._tensor_str.PRINT_OPTS)),
+            "handles": RemovableHandle.next_id,
+            "hooks": {key: dict(value) if isinstance(value, dict) else value for key, value in _hook_tables().items()},
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        torch.set_default_dtype(state["dtype"])
+        if state["device"] is not None:
+            torch.set_default_device(state["device"])
+        if torch.get_num_threads() != state["threads"]:
+            torch.set_num_threads(state["threads"])
+        if torch.get_num_interop_threads() != state["interop_threads"]:
+            _set_interop_threads(state["interop_threads"])
+        torch.autograd.set_detect_anomaly(*state["anomaly"])
+        enabled, warn_only = state["deterministic"]
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        torch.utils.deterministic.fill_uninitialized_memory = state["fill_uninitialized"]
+        torch.set_float32_matmul_precision(state["matmul_precision"])
+        for name, value in state["cudnn"].items():
+            if getattr(torch.backends.cudnn, name) != value:
+                setattr(torch.backends.cudnn, name, value)
+        if torch.backends.mkldnn.enabled != state["onednn"]:
+            _C._set_mkldnn_enabled(state["onednn"])
+        vars(_torch._tensor_str.PRINT_OPTS).update(state["printing"])
+        RemovableHandle.next_id = max(RemovableHandle.next_id, state["handles"])
+        tables = _hook_tables()
+        for key, value in state["hooks"].items():
+            if isinstance(value, dict) and key in tables:
+                tables[key].clear()
+                tables[key].update(value)
+            else:
+                setattr(importlib.import_module(key[0]), key[1], value)
+        _restore_autocast(state["autocast"])
+        _C._set_multithreading_enabled(state["multithreaded_backward"])
+        torch.set_grad_enabled(state["grad"])
+
+
+def _set_interop_threads(count: int) -> None:
+    try:
+        torch.set_num_interop_threads(count)
+    except RuntimeError:
+        warnings.warn(
+            f"torch would not set {count} inter-op threads any more; results may differ in the last bits",
+            ForkpointWarning,
+            stacklevel=2,
+        )
+
+
+ADAPTER = _Settings()

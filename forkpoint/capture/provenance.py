@@ -1,0 +1,151 @@
+"""Facts about where a program runs: who promises bit-identity must say for which machine and versions."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+_VECTOR_FLAGS: Final = (
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512bw",
+    "avx512_bf16",
+    "amx_tile",
+    "asimd",
+    "sve",
+)
+_THREAD_VARIABLES: Final = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OPENBLAS_CORETYPE",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+_SOURCE_BYTES_MAX: Final = 16 << 20
+"""A module's source larger than this is not hashed: it is data."""
+
+
+def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
+    """Plain values for the manifest; `modules` are the program's own. Some file reading: called in the child."""
+    return {
+        "argv": list(sys.orig_argv),
+        "python": sys.version,
+        "implementation": sys.implementation.cache_tag,
+        "flags": {
+            name: getattr(sys.flags, name) for name in ("optimize", "utf8_mode", "hash_randomization", "dev_mode")
+        },
+        "hash_seed": os.environ.get("PYTHONHASHSEED"),
+        "packages": _packages(),
+        "host": platform.node(),
+        "system": f"{platform.system()} {platform.release()}",
+        "libc": " ".join(platform.libc_ver()),
+        "cpu": _cpu(),
+        "threads": _threads(),
+        "sources": _sources(modules),
+        "git": _git_commit(Path(_main_file()).resolve().parent),
+    }
+
+
+def _main_file() -> str:
+    return str(getattr(sys.modules.get("__main__"), "__file__", None) or ".")
+
+
+def _packages() -> dict[str, str]:
+    """Versions of the distributions whose modules are loaded."""
+    found: dict[str, str] = {}
+    top_level = {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
+    for name in sorted(top_level):
+        version = getattr(sys.modules.get(name), "__version__", None)
+        if isinstance(version, str):
+            found[name] = version
+            continue
+        try:
+            found[name] = importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, ValueError):
+            continue
+    return found
+
+
+def _cpu() -> dict[str, Any]:
+    model, flags = platform.machine(), ""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                model = value.strip()
+            elif key.strip() in ("flags", "Features"):
+                flags = value
+                break
+    except OSError:
+        pass
+    present = set(flags.split())
+    return {
+        "machine": platform.machine(),
+        "model": model,
+        "vector": [flag for flag in _VECTOR_FLAGS if flag in present],
+        "count": os.cpu_count(),
+        "usable": len(os.sched_getaffinity(0)),
+    }
+
+
+def _threads() -> dict[str, Any]:
+    counts: dict[str, Any] = {name: os.environ[name] for name in _THREAD_VARIABLES if name in os.environ}
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        counts["torch"] = torch.get_num_threads()
+    return counts
+
+
+def _sources(modules: Sequence[ModuleType]) -> dict[str, str]:
+    """sha256 of the program's own source files."""
+    hashes: dict[str, str] = {}
+    for module in modules:
+        filename = getattr(module, "__file__", None)
+        if not isinstance(filename, str):
+            continue
+        path = os.path.realpath(filename)
+        try:
+            if os.path.getsize(path) <= _SOURCE_BYTES_MAX:
+                hashes[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+        except OSError:
+            continue
+    return hashes
+
+
+def _git_commit(folder: Path) -> str | None:
+    """The commit that is checked out around `folder`, read from the files: no process is started in the child."""
+    for parent in (folder, *folder.parents):
+        git = parent / ".git"
+        try:
+            if git.is_file():
+                git = (parent / git.read_text().removeprefix("gitdir:").strip()).resolve()
+            if not git.is_dir():
+                continue
+            head = (git / "HEAD").read_text().strip()
+            if not head.startswith("ref:"):
+                return head
+            name = head.removeprefix("ref:").strip()
+            common = git / "commondir"
+            roots = [git] + ([(git / common.read_text().strip()).resolve()] if common.exists() else [])
+            for root in roots:
+                if (root / name).exists():
+                    return (root / name).read_text().strip()
+                packed = root / "packed-refs"
+                for line in packed.read_text().splitlines() if packed.exists() else ():
+                    if line.endswith(f" {name}"):
+                        return line.split()[0]
+            return None
+        except OSError:
+            return None
+    return None

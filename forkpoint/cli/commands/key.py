@@ -1,0 +1,37 @@
+"""`forkpoint key export|import FILE`: carry a store's key to another machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from forkpoint.cli import options
+from forkpoint.cli.outcome import Outcome
+
+
+@click.group("key")
+def key() -> None:
+    """The store's key: whoever has it may restore, whoever has not is refused (exit 12)."""
+
+
+@key.command("export")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@options.store_option
+def export_key(file: Path, store: Path | None) -> Outcome:
+    """Write the key of the store to FILE (mode 0600), for `forkpoint key import` on another machine."""
+    from forkpoint.cli import store as questions
+    from forkpoint.journal import keys
+
+    home = questions.home(store)
+    keys.export(home.key_id, str(file))
+    return Outcome("key", {"key": home.key_id, "did": "exported", "file": str(file)})
+
+
+@key.command("import")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def import_key(file: Path) -> Outcome:
+    """Take a key that `forkpoint key export` wrote into this user's keys."""
+    from forkpoint.journal import keys
+
+    return Outcome("key", {"key": keys.adopt(str(file)), "did": "imported", "file": str(file)})

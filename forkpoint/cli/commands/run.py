@@ -1,0 +1,126 @@
+"""`forkpoint run`: begin a run and become the program."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import sys
+from typing import Any, NoReturn
+
+import click
+
+from forkpoint import errors, settings as choices
+from forkpoint.order import Order, command_line
+from forkpoint.say import say
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--store", metavar="DIR", help="Where restore points live. Default: the nearest .forkpoint, or a new one.")
+@click.option("--every", metavar="SECONDS|auto", help="Time between automatic commits; fractions allowed.")
+@click.option("--max-overhead", metavar="PCT", help="Budget for auto, default 1.")
+@click.option("--resume", metavar="auto|never|always|REF", help="Whether to go on from an earlier run.")
+@click.option("--run-key", metavar="TEXT", help="Part of the run's identity.")
+@click.option("--restarts", metavar="N", help="After an abnormal death go on from the last point, at most N times.")
+@click.option("--require-within", metavar="SECONDS", help="Stop the program rather than leave it unprotected longer.")
+@click.option("--grace", metavar="SECONDS", help="Time for the last checkpoint after SIGTERM.")
+@click.option("--keep-last", metavar="N", help="How many restore points to keep while running.")
+@click.option("--keep-within", metavar="DUR", help="Keep restore points younger than this.")
+@click.option("--max-file-bytes", metavar="N", help="Content of written files kept in restore points.")
+@click.option("--ignore-threads", metavar="GLOB", multiple=True, help="Threads whose work may be missing.")
+@click.option("--on-error", type=click.Choice(["warn", "raise"]), help="What a failed commit does to the program.")
+@click.option("--dry-run", is_flag=True, help="Say what would be saved, and save nothing.")
+@click.option("-q", "quiet", is_flag=True, help="Say only what must be said.")
+@click.option("-m", "module", metavar="MODULE", help="Run a module as the program.")
+@click.option("-c", "code", metavar="CODE", help="Run a program given as text.")
+@click.argument("script", required=False)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def run(script: str | None, arguments: tuple[str, ...], module: str | None, code: str | None, **options: Any) -> None:
+    """Run an unmodified program, checkpointing it.
+
+    Options come before SCRIPT; everything after it is the program's.
+    """
+    settings = choices.load(options)
+    if module is not None or code is not None:
+        arguments = (script, *arguments) if script is not None else arguments
+    elif script is None:
+        raise click.UsageError("name a SCRIPT, or use -m MODULE or -c CODE")
+    kind, target = ("module", module) if module else ("command", code) if code is not None else ("script", script)
+    assert target is not None
+    if kind == "script":
+        _must_be_runnable(target)
+    if settings.disable:
+        _become_plain_python(kind, target, arguments)
+    _become(settings, kind, target, list(arguments))
+
+
+def _must_be_runnable(path: str) -> None:
+    """As a shell would: 127 when the program is not there, 126 when it cannot be read."""
+    if path == "-":
+        return
+    if not os.path.exists(path):
+        say(f"there is no program {path}")
+        sys.exit(127)
+    if not os.access(path, os.R_OK):
+        say(f"{path} cannot be read")
+        sys.exit(126)
+
+
+def _become_plain_python(kind: str, target: str, arguments: tuple[str, ...]) -> NoReturn:
+    option = {"script": [], "module": ["-m"], "command": ["-c"]}[kind]
+    os.execv(sys.executable, [sys.executable, *option, target, *arguments])
+
+
+def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
+    """Create what the run needs and exec the program. Raises `StartFailed` (125) when it cannot begin.
+
+    The journal learns of the run with its first commit: opening SQLite here would cost every start a tenth of a second.
+    """
+    from forkpoint.journal import home, lease
+    from forkpoint.journal.runs import RunInfo
+
+    try:
+        store = home.create(str(settings.store))
+        info = RunInfo(
+            id=home.new_id(),
+            program=target if kind != "command" else "-c",
+            argv=(target, *arguments),
+            cwd=os.getcwd(),
+            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+            facts={"kind": kind},
+        )
+        held = lease.acquire(store, info.id)
+    except (errors.ForkpointError, OSError) as problem:
+        hint = getattr(problem, "hint", "")
+        raise errors.StartFailed(f"the run could not begin: {problem}", hint=hint) from problem
+    if not settings.quiet:
+        say(f"store {store.path}, a commit every {policy(settings)}, run {info.id[:8]}")
+    order = Order(
+        kind=kind,
+        target=target,
+        arguments=arguments,
+        run=info.fields(),
+        lease_fd=held.pass_on(),
+        settings=choices.as_plain(settings),
+    )
+    environment = dict(os.environ)
+    if environment.get("PYTHONHASHSEED", "random") in ("", "random"):
+        # Fixed, so that a restored process can have the same; 0 would switch randomization off.
+        environment["PYTHONHASHSEED"] = str(1 + int.from_bytes(os.urandom(8), "big") % (2**32 - 1))
+    become(order, environment)
+
+
+def policy(settings: choices.Settings) -> str:
+    """How often commits are taken, in words."""
+    if settings.every == "auto":
+        return f"1 s to 5 min within {settings.max_overhead:g} %"
+    return f"{settings.every:g} s"
+
+
+def become(order: Order, environment: dict[str, str]) -> NoReturn:
+    """Replace this process by the program's."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    argv = command_line(order)
+    os.execve(argv[0], argv, environment)

@@ -1,0 +1,56 @@
+"""`forkpoint show REF`: one restore point, and what it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import click
+
+from forkpoint.cli import options
+from forkpoint.cli.outcome import Outcome
+from forkpoint.journal import listing
+from forkpoint.model import Manifest
+
+
+@click.command("show")
+@click.argument("ref", default="latest")
+@options.store_option
+@options.json_option
+def show(ref: str, store: Path | None, as_json: bool) -> Outcome:
+    """Show one restore point: where in the program, why it was taken, its variables with type, shape and size,
+    what was not captured, and what stands in the way of commits.
+
+    REF is the beginning of an id, `latest`, `latest~3`, RUN, RUN@SEQ or a label. Nothing is unpickled.
+    """
+    from forkpoint.cli import store as questions
+    from forkpoint.journal.pack_place import relative_path
+
+    with questions.reader(store) as opened:
+        point = opened.resolve(ref)
+        manifest = opened.plan(point).manifest
+        run = opened.run(point.run)
+        value = {
+            **listing.point_fields(point),
+            "parent": point.parent,
+            "program": run.program,
+            "argv": list(run.argv),
+            "state": run.state,
+            **contents(manifest),
+            "packs": [relative_path(pack) for pack in point.packs],
+        }
+    return Outcome("show", value, as_json)
+
+
+def contents(manifest: Manifest) -> dict[str, Any]:
+    """What a restore point holds, as `show --json` publishes it."""
+    return {
+        "stdout_bytes": manifest.stdout_bytes,
+        "split_ms": dict(manifest.split_ms),
+        "variables": [dataclasses.asdict(item) for item in manifest.variables],
+        "tombstones": [dataclasses.asdict(item) for item in manifest.tombstones],
+        "refusals": [dataclasses.asdict(item) for item in manifest.refusals],
+        "files": [dict(item) for item in manifest.files],
+        "provenance": dict(manifest.provenance),
+    }

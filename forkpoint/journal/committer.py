@@ -1,0 +1,177 @@
+"""The committer: the fresh process a child becomes to write the journal, because no fork of the program may open it.
+
+Both ends are here. `exec_committer` is the child's last call. `main` runs in the new process, which must start fast:
+`-I -S`, the search path handed over, and a bare `forkpoint` package so that the public one is not imported; nothing
+imported on this path may load typing, dataclasses, json or re.
+
+Dying before COMMIT leaves an unnamed pack; dying after it, a restore point nobody was told of, found by its id.
+"""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]
+import contextlib
+import os
+import struct
+import sys
+import time
+
+from forkpoint import faultpoints, limits
+from forkpoint.journal import handover
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from forkpoint.journal.home import Home
+    from forkpoint.journal.runs import RunInfo
+    from forkpoint.model import Manifest
+
+_BOOT = (
+    "import sys\n"
+    "package = type(sys)('forkpoint')\n"
+    "package.__path__ = [sys.argv[2]]\n"
+    "sys.modules['forkpoint'] = package\n"
+    "sys.path.extend(sys.argv[3:])\n"
+    "from forkpoint.journal.{module} import main\n"
+    "main(int(sys.argv[1]))\n"
+)
+
+_REPORT = struct.Struct(f"<4scxHqQQdd64s{limits.REPORT_MESSAGE_BYTES}s")
+assert _REPORT.size == 512
+
+_executable = sys.executable
+_environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+"""Both as the program was started: it may change its own later."""
+
+_command: list[str] | None = None
+
+
+def prepare() -> None:
+    """Find out, before the program can change anything, how a committer is started. Called once at start."""
+    global _command
+    import importlib.util
+
+    import forkpoint.journal
+
+    package = os.path.dirname(os.path.dirname(os.path.abspath(forkpoint.journal.__file__ or "")))
+    paths: list[str] = []
+    for name in ("blake3", "pysqlite3", "zstandard"):
+        spec = importlib.util.find_spec(name)
+        if spec is None or spec.origin is None:
+            raise ModuleNotFoundError(f"forkpoint needs the package {name}", name=name)
+        inside = spec.submodule_search_locations
+        folder = os.path.dirname(next(iter(inside)) if inside else spec.origin)
+        if folder not in paths:
+            paths.append(folder)
+    _command = [package, *paths]
+
+
+def command(module: str, fd: int) -> list[str]:
+    """The command line of a helper process that runs `forkpoint.journal.<module>.main(fd)`."""
+    if _command is None:
+        prepare()
+    if not _executable:
+        raise FileNotFoundError("sys.executable is not known, so that no committer can be started")
+    return [_executable, "-I", "-S", "-c", _BOOT.format(module=module), str(fd), *(_command or ())]
+
+
+def environment() -> dict[str, str]:
+    """The environment helpers are started with."""
+    return _environment
+
+
+def exec_committer(
+    home: Home,
+    run: RunInfo,
+    pack: handover.PackInfo,
+    manifest: Manifest,
+    *,
+    report_fd: int,
+    lease_fd: int,
+    started_ns: int,
+    encode_ms: float,
+    keep_last: int = limits.KEEP_LAST_POINTS,
+) -> NoReturn:
+    """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
+
+    `encode_ms` goes to the report; `keep_last` is what retention keeps once the commit stands (0: everything). Raises
+    OSError if the exec fails.
+    """
+    request: dict[str, Any] = {
+        "home": handover.home_fields(home),
+        "run": run.fields(),
+        "pack": handover.pack_fields(pack),
+        "point": handover.point_fields(manifest),
+        "report_fd": report_fd,
+        "started_ns": started_ns,
+        "encode_ms": encode_ms,
+        "keep_last": keep_last,
+    }
+    fd = handover.offer(request)
+    os.set_inheritable(report_fd, True)
+    if lease_fd >= 0:
+        os.set_inheritable(lease_fd, True)
+    os.execve(_executable, command("committer", fd), environment())
+
+
+def main(fd: int) -> None:
+    """Commit what the memfd says, answer on the report pipe, then forget what retention says. Never returns."""
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is meant for the program; this is over in milliseconds
+    faultpoints.reach("committer.started")
+    try:
+        _commit(handover.accept(fd))
+    finally:
+        os._exit(1)
+
+
+def _commit(request: dict[str, Any]) -> NoReturn:
+    """Ends the process from inside: returning would close the journal, which folds the WAL, after freeing the lock."""
+    home = handover.home_from(request["home"])
+    info = handover.pack_from(request["pack"])
+    started_ns: int = request["started_ns"]
+
+    def elapsed_ms() -> float:
+        return (time.monotonic_ns() - started_ns) / 1e6
+
+    seq, message = -1, ""
+    lock = home.writer_lock()
+    try:
+        from forkpoint.journal import connection, writer
+
+        lock.__enter__()  # held until this process ends
+        faultpoints.reach("committer.locked")
+        db = connection.open_writer(home)
+        seq = writer.commit(db, home, handover.run_from(request["run"]), info, request["point"], elapsed_ms)
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+    _answer(request, info, seq, message, elapsed_ms())
+    if seq < 0:
+        os._exit(1)
+    if request["keep_last"]:
+        from forkpoint.journal import retention
+
+        retention.after_commit(db, home, info.run, request["keep_last"])
+    connection.fold(home, db)
+    os._exit(0)
+
+
+def _answer(request: dict[str, Any], info: handover.PackInfo, seq: int, message: str, commit_ms: float) -> None:
+    """Write the one record forkpoint/report.py specifies, without that module: it would take longer than the commit."""
+    words = message.encode("utf-8", "backslashreplace")[: limits.REPORT_MESSAGE_BYTES]
+    words = words.decode("utf-8", "ignore").encode()
+    record = _REPORT.pack(
+        b"FPR1",
+        b"K" if seq >= 0 else b"F",
+        len(words),
+        seq,
+        info.bytes_new,
+        request["point"]["bytes_total"],
+        request["encode_ms"],
+        commit_ms,
+        info.point.encode(),
+        words,
+    )
+    with contextlib.suppress(OSError):  # the program may be gone; its restore point is not
+        os.write(request["report_fd"], record)
+    os.close(request["report_fd"])

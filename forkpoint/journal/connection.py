@@ -1,0 +1,228 @@
+"""The only place that opens SQLite, and only in processes that are no fork of the program.
+
+A process that has the journal open when it forks, or merely opens and closes it, can lose the commits of others
+(SQLite's locks are POSIX locks, dropped by any close of the file). And SQLite before 3.51.3 corrupts a WAL that two
+writers fold at once, so a library that old is refused, and every write and every fold happens under writer.lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+
+from forkpoint import errors, limits
+from forkpoint.journal import durable, schema
+from forkpoint.journal.home import Home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import sqlite3 as sqlite  # the same interface, with types; never the library that is used
+    from collections.abc import Iterator
+else:
+    from pysqlite3 import dbapi2 as sqlite
+
+SQLITE_VERSION_MIN = (3, 51, 3)
+_BUSY_SECONDS = 10.0
+_FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
+
+Connection = sqlite.Connection
+DatabaseError = sqlite.DatabaseError
+Row = sqlite.Row
+
+assert tuple(map(int, sqlite.sqlite_version.split("."))) >= SQLITE_VERSION_MIN, (
+    f"SQLite {sqlite.sqlite_version} can corrupt the journal; pysqlite3 with 3.51.3 or later is needed"
+)
+
+
+def _refuse_strange_files(home: Home, root: int) -> bool:
+    """Whether there is a journal. SQLite follows links; a link in the store is none of ours."""
+    present = False
+    for name in _FILES:
+        try:
+            facts = os.stat(name, dir_fd=root, follow_symlinks=False)
+        except FileNotFoundError:
+            continue
+        if not stat.S_ISREG(facts.st_mode):
+            raise errors.IntegrityError(f"{home.path}/{name} is not a regular file")
+        present = present or name == "journal.db"
+    return present
+
+
+def _connect(path: str, mode: str) -> Connection:
+    quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    connection = sqlite.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    connection.row_factory = sqlite.Row
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.execute("PRAGMA mmap_size=0")
+    return connection
+
+
+def _check_version(home: Home, connection: Connection) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > schema.VERSION:
+        raise errors.ForkpointError(
+            f"the journal of {home.path} has format {version}; this forkpoint writes {schema.VERSION}",
+            hint="use the forkpoint that wrote it, or a newer one",
+        )
+    return version
+
+
+def open_writer(home: Home) -> Connection:
+    """The journal for writing, made if there is none. The caller holds writer.lock until after it closes or dies."""
+    with home.held() as root:
+        if not _refuse_strange_files(home, root):
+            _make(home, root)
+    connection = _connect(os.path.join(home.path, "journal.db"), "rw")
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        _check_version(home, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make(home: Home, root: int) -> None:
+    """A new, empty journal, put in place whole, so that nobody ever sees one without its tables."""
+    for name in (
+        "journal.db-wal",
+        "journal.db-shm",
+        *(f"journal.new{end}" for end in ("", "-wal", "-shm", "-journal")),
+    ):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=root)
+    os.close(durable.create_file(root, "journal.new"))
+    connection = _connect(os.path.join(home.path, "journal.new"), "rw")
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+            raise errors.StartFailed(
+                f"the filesystem of {home.path} cannot hold the journal (no shared memory for a WAL)",
+                hint="keep the store on a local disk: --store DIR or FORKPOINT_STORE",
+            )
+        connection.executescript(f"BEGIN IMMEDIATE;{schema.DDL}COMMIT;")
+    finally:
+        connection.close()  # folds and removes its WAL
+    os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
+    os.fsync(root)
+
+
+@contextlib.contextmanager
+def errors_in_words(home: Home) -> Iterator[None]:
+    """SQLite's errors as ours: damage is `IntegrityError`, the rest (a full disk, a failing one) `ForkpointError`."""
+    try:
+        yield
+    except sqlite.OperationalError as error:
+        raise errors.ForkpointError(f"the journal of {home.path} cannot be written: {error}") from error
+    except sqlite.DatabaseError as error:
+        raise errors.IntegrityError(f"the journal of {home.path} is damaged: {error}") from error
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE ... COMMIT, or ROLLBACK on any exception. Durable when it returns."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(DatabaseError):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def fold(home: Home, connection: Connection, above_bytes: int = limits.WAL_FOLD_BYTES) -> bool:
+    """Fold the WAL into the journal if it has grown; readers in the way only postpone it. Under writer.lock."""
+    try:
+        if os.stat(os.path.join(home.path, "journal.db-wal")).st_size <= above_bytes:
+            return False
+        connection.execute("PRAGMA busy_timeout=100")
+        return int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) == 0
+    except (OSError, DatabaseError):
+        return False
+
+
+@contextlib.contextmanager
+def reading(home: Home) -> Iterator[Connection | None]:
+    """The journal for reading, one consistent picture, or None when there is none yet.
+
+    The last close of a journal folds its WAL, so a writable store is closed under writer.lock. Reading needs the WAL's
+    shared memory; where that cannot be made (a read-only store, a full disk), a private copy is read.
+    """
+    with home.held() as root:
+        if not _refuse_strange_files(home, root):
+            yield None
+            return
+    connection = _open_in_place(home) if home.writable() else None
+    if connection is None:
+        with _copy(home) as connection:
+            _begin_reading(home, connection)
+            yield connection
+        return
+    try:
+        yield connection
+    finally:
+        _close_reading(home, connection)
+
+
+def _close_reading(home: Home, connection: Connection) -> None:
+    """End the read first: the holder of writer.lock may be waiting for readers to be gone."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    with home.writer_lock():
+        connection.close()
+
+
+def _begin_reading(home: Home, connection: Connection) -> None:
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute("PRAGMA query_only=ON")
+    _check_version(home, connection)
+    connection.execute("BEGIN")
+    connection.execute("SELECT 1 FROM sqlite_schema").fetchone()
+
+
+def _open_in_place(home: Home) -> Connection | None:
+    """The journal with a read transaction begun, or None when this filesystem lets us make no shared memory for it."""
+    connection = None
+    try:
+        connection = _connect(os.path.join(home.path, "journal.db"), "rw")
+        _begin_reading(home, connection)
+        return connection
+    except BaseException as error:
+        if connection is not None:
+            _close_reading(home, connection)
+        if isinstance(error, sqlite.OperationalError):
+            return None
+        raise
+
+
+@contextlib.contextmanager
+def _copy(home: Home) -> Iterator[Connection]:
+    """A private copy of journal and WAL, taken while nobody writes if that can be had."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="forkpoint-journal-") as folder:
+        with contextlib.ExitStack() as lock:
+            with contextlib.suppress(OSError, errors.Locked):
+                lock.enter_context(home.writer_lock())
+            _copy_files(home, folder)
+        connection = _connect(os.path.join(folder, "journal.db"), "rw")
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _copy_files(home: Home, folder: str) -> None:
+    with home.held() as root:
+        for name in _FILES[:2]:
+            with contextlib.suppress(FileNotFoundError):
+                source = durable.open_beneath(root, (name,), os.O_RDONLY)
+                try:
+                    with open(os.path.join(folder, name), "wb") as target:
+                        while os.sendfile(target.fileno(), source, None, 1 << 24):
+                            pass
+                finally:
+                    os.close(source)

@@ -1,0 +1,278 @@
+"""A store's directory: what lies where in it, its FORMAT, and its key.
+
+    .forkpoint/  0700
+      FORMAT         this text: version, store id, key id, feature flags, and a tag over them
+      journal.db     see schema.py; opened by connection.py alone, never in the program's process
+      packs/xx/<id>  see pack.py; immutable
+      tmp/           packs being written: `<run>.<pack id>`
+      leases/        `<run>.lock`, `.end`, `.known` (see lease.py, known.py), `reader-*.lock`
+      writer.lock    flock held around every write of the journal
+      reserve.0-2    given back on a full disk: blocks, and as many inodes as SQLite needs
+      .gitignore  CACHEDIR.TAG
+
+FORMAT is written last when a store is made, under writer.lock: a directory without it is a store whose making was
+interrupted, and making it again completes it. A `Home` holds no descriptor: the program it lives in may close them
+all. Instead it remembers which directory it opened (device, inode) and refuses another one put in its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+
+from forkpoint import errors, limits
+from forkpoint.journal import durable, filesystem, keys, seal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VERSION = 1
+DIRECTORY_NAME = ".forkpoint"
+_FORMAT_BYTES_MAX = 4096
+_RESERVES = ("reserve.0", "reserve.1", "reserve.2")
+_OURS = frozenset(
+    {"FORMAT", "journal.db", "journal.new", "packs", "tmp", "leases", "writer.lock", ".gitignore", *_RESERVES}
+)
+_CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store: backup programs may skip it\n"
+
+
+def new_id() -> str:
+    """A new name for a run, a restore point or a pack: 32 hex digits, all random, so that short prefixes differ."""
+    return os.urandom(16).hex()
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` has the shape of an id; anything else is never used in a path."""
+    return len(text) == 32 and all(c in "0123456789abcdef" for c in text)
+
+
+class Home:
+    """A store that exists and whose key is here. Holds the key: never printed, never pickled."""
+
+    __slots__ = ("anchor_path", "identity", "key", "key_id", "path", "seal", "store")
+
+    def __init__(self, path: str, store: str, key: bytes, anchor_path: str, identity: tuple[int, int]) -> None:
+        self.path = path
+        self.store = store
+        self.key = key
+        self.key_id = seal.key_id(key)
+        self.anchor_path = anchor_path
+        self.identity = identity
+        self.seal = seal.Seal(key, store)
+
+    def __repr__(self) -> str:
+        return f"Home({self.path!r}, store={self.store})"
+
+    def __reduce__(self) -> str:
+        raise TypeError("a store's key is never serialized")
+
+    @contextlib.contextmanager
+    def held(self, *parts: str) -> Iterator[int]:
+        """A descriptor of the store's directory, or of one beneath it, for the length of a `with`."""
+        root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            facts = os.fstat(root)
+            if (facts.st_dev, facts.st_ino) != self.identity:
+                raise errors.NoStore(f"another directory was put in the place of the store {self.path}")
+            if not parts:
+                yield root
+                return
+            fd = durable.open_directory(root, *parts)
+            try:
+                yield fd
+            finally:
+                os.close(fd)
+        finally:
+            os.close(root)
+
+    @contextlib.contextmanager
+    def writer_lock(self, wait_seconds: float = limits.WRITER_LOCK_SECONDS) -> Iterator[None]:
+        """Hold writer.lock. Raises `Locked` after waiting; it is gone with the process that held it."""
+        import time
+
+        with self.held() as root:
+            fd = durable.open_beneath(root, ("writer.lock",), os.O_RDONLY | os.O_CREAT)
+        try:
+            deadline = time.monotonic() + wait_seconds
+            while True:
+                try:
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= deadline:
+                        raise errors.Locked(f"another process is writing to {self.path}") from None
+                    time.sleep(0.002)
+            yield
+        finally:
+            os.close(fd)
+
+    def writable(self) -> bool:
+        """Whether this process may write to the store."""
+        return os.access(self.path, os.W_OK | os.X_OK)
+
+
+def find(start: str) -> str | None:
+    """The nearest store upward from `start`: owned by this user, stopping at HOME and at filesystem boundaries."""
+    here = os.path.realpath(start)
+    home = os.path.realpath(os.path.expanduser("~"))
+    device = os.stat(here).st_dev
+    while os.stat(here).st_dev == device:
+        candidate = os.path.join(here, DIRECTORY_NAME)
+        try:
+            if os.lstat(os.path.join(candidate, "FORMAT")).st_uid == os.geteuid() == os.lstat(candidate).st_uid:
+                return candidate
+        except OSError:
+            pass
+        above = os.path.dirname(here)
+        if here in (home, above):
+            return None
+        here = above
+    return None
+
+
+def _format_text(store: str, key: bytes) -> bytes:
+    name = seal.key_id(key)
+    tag = seal.Seal(key, store).tag("format", VERSION, store, name, "")
+    return (
+        f"forkpoint store\nversion: {VERSION}\nstore: {store}\nkey: {name}\nfeatures: \nseal: {tag.hex()}\n"
+    ).encode()
+
+
+def _parse_format(data: bytes, path: str) -> tuple[str, str]:
+    """(store id, key id) of a FORMAT file's bytes; its tag cannot be checked before the key is known."""
+    lines = data.decode("ascii", "replace").split("\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
+    if lines[0] != "forkpoint store" or not is_id(fields.get("store", "")) or not is_id(fields.get("key", "")):
+        raise errors.IntegrityError(f"{path}/FORMAT is damaged")
+    if fields.get("version") != str(VERSION) or fields.get("features"):
+        raise errors.ForkpointError(
+            f"{path} has format {fields.get('version')} {fields.get('features', '')}; this forkpoint reads {VERSION}",
+            hint="use the forkpoint that wrote it, or a newer one",
+        )
+    return fields["store"], fields["key"]
+
+
+def open_home(path: str) -> Home:
+    """An existing store. Raises `NoStore`, `KeyMissing` (nothing but FORMAT was read) or `IntegrityError`."""
+    path = os.path.realpath(path)
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise errors.NoStore(f"there is no store at {path}: {error.strerror}") from None
+    try:
+        facts = os.fstat(root)
+        try:
+            data = durable.read_file(root, "FORMAT", _FORMAT_BYTES_MAX)
+        except FileNotFoundError:
+            raise errors.NoStore(f"{path} is not a store: it has no FORMAT") from None
+        except (OSError, ValueError) as error:
+            raise errors.IntegrityError(f"{path}/FORMAT cannot be read: {error}") from None
+    finally:
+        os.close(root)
+    store, key_id = _parse_format(data, path)
+    key = keys.load(key_id)
+    if not seal.same(data, _format_text(store, key)):
+        raise errors.IntegrityError(f"{path}/FORMAT is damaged or was not written with this key")
+    return Home(path, store, key, anchor_path(store, facts.st_ino), (facts.st_dev, facts.st_ino))
+
+
+def anchor_path(store: str, inode: int) -> str:
+    """Where the head anchor of a store's directory lies: outside it, per directory, so that a copy has its own."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "forkpoint", store, str(inode))
+
+
+def create(path: str) -> Home:
+    """The store at `path`, made if there is none. Dying inside leaves what the next call completes.
+
+    Raises `StartFailed` where none can be made: read-only, on a network filesystem, or no place for the key.
+    """
+    path = os.path.realpath(path)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+            os.chmod(path, 0o700)
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
+    try:
+        facts = os.fstat(root)
+        new = "FORMAT" not in os.listdir(root) and _make(root, path)
+    except OSError as error:
+        raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
+    finally:
+        os.close(root)
+    home = open_home(path)
+    if home.identity != (facts.st_dev, facts.st_ino):
+        raise errors.StartFailed(f"{path} was replaced while the store was being made")
+    if not home.writable():
+        raise errors.StartFailed(f"the store {path} is read-only", hint=_elsewhere())
+    filesystem.check_local(path)
+    if new:
+        from forkpoint.journal import anchor
+
+        anchor.begin(home)
+    return home
+
+
+def _elsewhere() -> str:
+    state = os.environ.get("XDG_STATE_HOME") or os.path.join(os.path.expanduser("~"), ".local", "state")
+    return (
+        f"use --store (or FORKPOINT_STORE) with a local directory, such as {state}/forkpoint/stores/NAME or /tmp/NAME"
+    )
+
+
+def _make(root: int, path: str) -> bool:
+    """Lay out an empty store; FORMAT last. False when another process did."""
+    filesystem.check_local(path)
+    strange = [name for name in os.listdir(root) if name not in _OURS and not name.startswith((".FORMAT.", "CACHEDIR"))]
+    if strange:
+        raise errors.StartFailed(f"{path} is not a store, and not empty: {strange[0]}", hint="name a new directory")
+    lock = durable.open_beneath(root, ("writer.lock",), os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if "FORMAT" in os.listdir(root):
+            return False
+        for name in ("packs", "tmp", "leases"):
+            durable.make_directory(root, name)
+        durable.replace_file(root, ".gitignore", b"*\n")
+        durable.replace_file(root, "CACHEDIR.TAG", _CACHEDIR_TAG)
+        with contextlib.suppress(OSError):
+            fill_reserve(root)
+        durable.replace_file(root, "FORMAT", _format_text(new_id(), keys.create()))
+        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(parent)
+        finally:
+            os.close(parent)
+        return True
+    finally:
+        os.close(lock)
+
+
+def fill_reserve(root: int) -> None:
+    """Set the reserve aside, as far as it is not there. Raises OSError on a full disk."""
+    for name in _RESERVES:
+        try:
+            fd = durable.create_file(root, name)
+        except FileExistsError:
+            continue
+        try:
+            os.posix_fallocate(fd, 0, limits.RESERVE_BYTES // len(_RESERVES))
+        except OSError:
+            os.unlink(name, dir_fd=root)
+            raise
+        finally:
+            os.close(fd)
+
+
+def free_reserve(root: int) -> None:
+    """Give the reserve back, so that something can be written on a full disk."""
+    for name in _RESERVES:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=root)

@@ -1,0 +1,184 @@
+"""One pack: an immutable file of records, written once, durable before anything refers to it.
+
+    header   80 bytes   0  8  magic "FKPTPACK"
+                        8  2  version, 1
+                       10  6  zero
+                       16 16  store id
+                       32 16  pack id
+                       48 32  tag: keyed BLAKE3 over the store, "pack header" and the bytes before
+    records             see record.py: chunks as they came, then the manifest, then the index
+    footer   80 bytes   0  8  magic "FKPTDONE"
+                        8  8  offset of the index record
+                       16  8  size of the whole file
+                       24  8  number of index entries
+                       32 16  pack id
+                       48 32  tag: keyed BLAKE3 over the store, "pack footer" and the bytes before
+
+    index, decoded     16 bytes pack id, then per record but itself 56 bytes:
+                        0 32  id
+                       32  8  offset of the record
+                       40  8  stored length
+                       48  1  type
+                       49  7  zero
+
+Little-endian, no gaps: header, records and footer fill the file, so every byte lies under a tag or digest. A damaged
+footer or index loses nothing: the records can be walked one by one.
+
+Writing: `tmp/<run>.<pack>` (O_EXCL, no links, 0600), fdatasync, rename to `packs/xx/<pack>`, fsync of the directory.
+Dying before the rename leaves a file in tmp/, dying after it a pack no restore point names; both are swept by
+forgetting once the run's lease is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from forkpoint import faultpoints, model
+from forkpoint.journal import codec, durable, known, manifest, pack_place, record, seal
+from forkpoint.journal.handover import PackInfo
+from forkpoint.journal.home import Home, is_id, new_id
+from forkpoint.journal.runs import RunInfo
+
+VERSION = 1
+HEADER_MAGIC = b"FKPTPACK"
+FOOTER_MAGIC = b"FKPTDONE"
+HEADER = struct.Struct("<8sH6x16s16s")
+FOOTER = struct.Struct("<8sQQQ16s")
+ENTRY = struct.Struct("<32sQQB7x")
+HEADER_BYTES = HEADER.size + seal.TAG_BYTES
+FOOTER_BYTES = FOOTER.size + seal.TAG_BYTES
+assert (HEADER_BYTES, FOOTER_BYTES, ENTRY.size) == (80, 80, 56)
+
+_BUFFER_BYTES = 1 << 20
+"""Records are gathered to writes of about this size."""
+
+_ITEMSIZE_MAX = 16
+"""Wider items are records, not numbers: shuffling their bytes gains nothing."""
+
+
+class PackWriter:
+    """Writes the pack of one restore point, in the child; a `model.ChunkSink`.
+
+    `chunks` (from `known.load`) says which chunks need not be written because a live pack has them. Any exception
+    from `put` or `finish` means that there is no pack: the writer is used up, its file removed.
+    """
+
+    def __init__(self, home: Home, run: RunInfo, point: str, chunks: Mapping[bytes, str]) -> None:
+        if not is_id(run.id) or not is_id(point):
+            raise ValueError(f"not ids: run {run.id!r}, restore point {point!r}")
+        self.pack = new_id()
+        self._home = home
+        self._run = run
+        self._point = point
+        self._known = chunks
+        self._placed: dict[bytes, str] = {}
+        self._entries: list[tuple[bytes, int, int, int]] = []
+        self._encoder = codec.Encoder()
+        self._temporary = f"{run.id}.{self.pack}"
+        self._pending = bytearray()
+        self._offset = 0
+        with home.held("tmp") as directory:
+            self._fd = durable.create_file(directory, self._temporary)
+        header = HEADER.pack(HEADER_MAGIC, VERSION, bytes.fromhex(home.store), bytes.fromhex(self.pack))
+        self._append(header + home.seal.tag("pack header", header))
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        self._offset += len(data)
+        self._pending += data
+        if len(self._pending) >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        durable.write_all(self._fd, self._pending)
+        self._pending = bytearray()
+
+    def _append_record(self, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int) -> None:
+        head, stored = record.make(self._home.seal, self._encoder, type, data, id, itemsize)
+        self._entries.append((id, self._offset, len(stored), type))
+        self._append(head)
+        self._append(stored)
+
+    def put(self, data: bytes | bytearray | memoryview, kind: Literal["objects", "buffer"], itemsize: int = 1) -> bytes:
+        """Store one chunk, unless it is stored already, and return its id. At most `RECORD_BYTES_MAX` bytes."""
+        view = memoryview(data).cast("B")
+        id = self._home.seal.chunk_id(view)
+        if id not in self._placed:
+            if (pack := self._known.get(id)) is not None:
+                self._placed[id] = pack
+            else:
+                shuffle = itemsize if kind == "buffer" and 1 <= itemsize <= _ITEMSIZE_MAX else 1
+                with self._abandoned_on_error():
+                    self._append_record(record.BUFFER if kind == "buffer" else record.OBJECTS, view, id, shuffle)
+                self._placed[id] = self.pack
+        return id
+
+    def finish(self, point: model.Manifest) -> PackInfo:
+        """Make the pack durable under its final name. Nothing refers to it before the committer has run."""
+        with self._abandoned_on_error():
+            if point.point != self._point or point.run != self._run.id:
+                raise ValueError("the manifest is of another restore point")
+            used = {chunk: self._placed[chunk] for pod in point.pods for chunk in pod.chunks}
+            packs = tuple(sorted({*used.values(), self.pack}))
+            body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, point))
+            manifest_id = self._home.seal.chunk_id(body)
+            self._append_record(record.MANIFEST, body, manifest_id, 1)
+            self._append_index()
+            self._flush()
+            faultpoints.reach("pack.written")
+            os.fdatasync(self._fd)
+            faultpoints.reach("pack.synced")
+            self._publish()
+        self._close()
+        known.write(self._home, self._run.id, known.next_name(self._run.id, self._point), self._point, used)
+        return PackInfo(self.pack, self._point, self._run.id, self._offset, manifest_id, packs)
+
+    def _append_index(self) -> None:
+        entries = self._entries
+        body = bytes.fromhex(self.pack) + b"".join([ENTRY.pack(*entry) for entry in entries])
+        at = self._offset
+        head, stored = record.make(
+            self._home.seal, self._encoder, record.INDEX, body, self._home.seal.chunk_id(body), 1
+        )
+        self._append(head)
+        self._append(stored)
+        size = self._offset + FOOTER_BYTES
+        footer = FOOTER.pack(FOOTER_MAGIC, at, size, len(entries), bytes.fromhex(self.pack))
+        self._append(footer + self._home.seal.tag("pack footer", footer))
+
+    def _publish(self) -> None:
+        """Rename into place, then make the name durable."""
+        with self._home.held("tmp") as source, self._home.held("packs") as packs:
+            durable.make_directory(packs, self.pack[:2])
+            target = durable.open_directory(packs, self.pack[:2])
+            try:
+                os.rename(self._temporary, self.pack, src_dir_fd=source, dst_dir_fd=target)
+                faultpoints.reach("pack.renamed")
+                os.fsync(target)
+            finally:
+                os.close(target)
+        faultpoints.reach("pack.directory-synced")
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    @contextlib.contextmanager
+    def _abandoned_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self.abandon()
+            raise
+
+    def abandon(self) -> None:
+        """Give the pack up: it is removed, under whichever name it has."""
+        self._close()
+        for parts in (("tmp", self._temporary), pack_place.parts(self.pack)):
+            *directories, name = parts
+            with contextlib.suppress(OSError), self._home.held(*directories) as directory:
+                os.unlink(name, dir_fd=directory)

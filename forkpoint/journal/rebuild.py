@@ -1,0 +1,109 @@
+"""The journal made good from the packs: restore points whose rows are lost or damaged, found by their manifests."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from forkpoint import errors
+from forkpoint.journal import anchor, connection, handover, manifest, packfile, record, schema, seal, writer
+from forkpoint.journal.home import Home
+from forkpoint.journal.runs import RunInfo
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """A restore point as its own pack tells it."""
+
+    envelope: manifest.Envelope
+    manifest_id: bytes
+    size: int
+
+
+def _read(home: Home, pack: str) -> Found | None:
+    try:
+        with packfile.PackFile(home, pack) as file:
+            for id, (_offset, _stored, type) in file.entries().items():
+                if type == record.MANIFEST:
+                    return Found(file.envelope(id), id, file.size)
+    except errors.IntegrityError:
+        pass
+    return None
+
+
+def run_of(home: Home, pack: str) -> RunInfo | None:
+    """The run a pack was written for, or None when it does not say so any more."""
+    item = _read(home, pack)
+    return None if item is None else item.envelope.run
+
+
+def find(home: Home, known_packs: set[str]) -> list[Found]:
+    """Restore points in packs other than these, parents before children, whose packs are all there.
+
+    A pack that never was committed is among them: not acknowledged, but fully there.
+    """
+    everything = packfile.all_packs(home)
+    there = set(everything)
+    found = [item for pack in everything if pack not in known_packs and (item := _read(home, pack)) is not None]
+    complete = [item for item in found if there.issuperset(item.envelope.packs)]
+    by_id = {item.envelope.manifest.point: item for item in complete}
+
+    def depth(item: Found) -> int:
+        steps, parent = 0, item.envelope.manifest.parent
+        while parent in by_id and steps <= len(by_id):
+            steps, parent = steps + 1, by_id[parent].envelope.manifest.parent
+        return steps
+
+    return sorted(complete, key=lambda item: (depth(item), item.envelope.manifest.created_at))
+
+
+def _drop_damaged_tail(db: connection.Connection, home: Home) -> int:
+    """Delete the newest rows as long as they are damaged; returns the highest number deleted, or 0."""
+    highest = 0
+    for row in db.execute("SELECT * FROM point ORDER BY number DESC").fetchall():
+        if seal.same(schema.point_tag(home.seal, row), row["tag"]):
+            break
+        highest = max(highest, row["number"])
+        db.execute("DELETE FROM point WHERE number = ?", (row["number"],))
+    return highest
+
+
+def going_packs(db: connection.Connection) -> set[str]:
+    """Packs that were condemned or whose deletion is under way: nothing to be found in them."""
+    condemned = {row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NOT NULL")}
+    return condemned.union(*(row["packs"].split() for row in db.execute("SELECT packs FROM plan")))
+
+
+def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[str]:
+    """Insert again what the journal's end lost, under writer.lock; returns the ids of the restore points put back.
+
+    `own_pack` is the pack of the commit that is under way, which is not lost but yet to come.
+
+    Raises `IntegrityError` when the restore point the anchor names is neither there nor among them, nor was a damaged
+    row: then this is an older store, and nothing was changed.
+    """
+    noted = anchor.read(home)
+    with connection.transaction(db):
+        dropped = _drop_damaged_tail(db, home)
+        present = {row["pack"] for row in db.execute("SELECT pack FROM point")}
+        found = find(home, present | going_packs(db) | {own_pack})
+        ids = [item.envelope.manifest.point for item in found]
+        there = {row["id"] for row in db.execute("SELECT id FROM point")}
+        if noted is not None and noted.number > dropped and noted.point not in there.union(ids):
+            raise rolled_back(noted)
+        for item in found:
+            point = item.envelope.manifest
+            info = handover.PackInfo(
+                item.envelope.pack, point.point, point.run, item.size, item.manifest_id, item.envelope.packs
+            )
+            writer.insert_run(db, home, item.envelope.run)
+            writer.insert_point(db, home, info, {**handover.point_fields(point), "commit_ms": 0.0})
+    return ids
+
+
+def rolled_back(noted: anchor.Anchor) -> errors.IntegrityError:
+    """What to say of a store that is older than its anchor."""
+    return errors.IntegrityError(
+        f"the store is older than what was last written here: restore point {noted.point[:8]}, number {noted.number}, "
+        "is gone",
+        hint="put the newer store back, or accept the loss with --accept-rollback",
+    )

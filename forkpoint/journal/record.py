@@ -1,0 +1,100 @@
+"""One record of a pack: a 128-byte head, then the stored bytes.
+
+    offset size
+         0    4  magic "FKPR"
+         4    1  record version, 1
+         5    1  type: 1 chunk of a pickle stream, 2 chunk of a buffer, 3 manifest, 4 index
+         6    1  codec: 0 raw, 1 zstd, 2 byte-shuffled zstd
+         7    1  item size in bytes (for the shuffle; 1 otherwise)
+         8    8  stored length, bytes that follow the head
+        16    8  length, bytes after decoding
+        24   32  id: keyed BLAKE3 of the decoded bytes
+        56   32  digest: unkeyed BLAKE3 of the stored bytes
+        88    4  CRC-32 of the bytes before it, for a scan without the key
+        92    4  zero
+        96   32  tag: keyed BLAKE3 over the store id, the word "record" and the 96 bytes before it
+
+Little-endian. The tag binds store, type, codec, lengths and id directly, and the stored bytes through their digest: one
+pass over the payload. Reading checks in this order: tag, lengths against their limit, digest, then decoding, then the
+id. Nothing is allocated, decompressed or parsed before what it depends on was authenticated.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from forkpoint import errors, limits
+from forkpoint.journal import codec, seal
+
+OBJECTS = 1
+BUFFER = 2
+MANIFEST = 3
+INDEX = 4
+
+_MAGIC = b"FKPR"
+_VERSION = 1
+_HEAD = struct.Struct("<4sBBBBQQ32s32sI4x")
+_TAGGED_BYTES = 96
+HEAD_BYTES = 128
+assert _HEAD.size == _TAGGED_BYTES == HEAD_BYTES - seal.TAG_BYTES
+
+
+class Head:
+    """What a record's authenticated head says."""
+
+    __slots__ = ("codec", "digest", "id", "itemsize", "length", "stored", "type")
+
+    def __init__(
+        self, type: int, codec: int, itemsize: int, stored: int, length: int, id: bytes, digest: bytes
+    ) -> None:
+        self.type = type
+        self.codec = codec
+        self.itemsize = itemsize
+        self.stored = stored
+        self.length = length
+        self.id = id
+        self.digest = digest
+
+
+def _limit(type: int) -> int:
+    return limits.RECORD_BYTES_MAX if type in (OBJECTS, BUFFER) else limits.MANIFEST_BYTES_MAX
+
+
+def make(
+    key: seal.Seal, encoder: codec.Encoder, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int
+) -> tuple[bytes, bytes | bytearray | memoryview]:
+    """A record of `data` as (head, stored bytes); `id` is the keyed id of `data`."""
+    if len(data) > _limit(type):
+        raise ValueError(f"{len(data)} bytes are more than one record holds")
+    used, stored = encoder.encode(data, itemsize)
+    first = struct.pack(
+        "<4sBBBBQQ32s32s", _MAGIC, _VERSION, type, used, itemsize, len(stored), len(data), id, seal.digest(stored)
+    )
+    tagged = first + struct.pack("<I4x", zlib.crc32(first))
+    return tagged + key.tag("record", tagged), stored
+
+
+def read_head(key: seal.Seal, raw: bytes) -> Head:
+    """The head of a record. Raises `IntegrityError` unless every byte of it is as it was written."""
+    if len(raw) != HEAD_BYTES:
+        raise errors.IntegrityError("a record is cut short")
+    tagged = raw[:_TAGGED_BYTES]
+    if not seal.same(key.tag("record", tagged), raw[_TAGGED_BYTES:]):
+        raise errors.IntegrityError("a record's head is damaged or was not written with this store's key")
+    magic, version, type, used, itemsize, stored, length, id, digest, _crc = _HEAD.unpack(tagged)
+    if magic != _MAGIC or version != _VERSION:
+        raise errors.IntegrityError(f"a record of unknown version {version}")
+    if length > _limit(type) or stored > _limit(type) or itemsize < 1:
+        raise errors.IntegrityError("a record declares more bytes than a record may hold")
+    return Head(type, used, itemsize, stored, length, id, digest)
+
+
+def read_payload(key: seal.Seal, head: Head, stored: bytes) -> bytes:
+    """The decoded bytes of a record. Raises `IntegrityError` unless they are what was written."""
+    if len(stored) != head.stored or not seal.same(seal.digest(stored), head.digest):
+        raise errors.IntegrityError("a record's content is damaged")
+    data = codec.decode(head.codec, head.itemsize, stored, head.length)
+    if not seal.same(key.chunk_id(data), head.id):
+        raise errors.IntegrityError("a record's content is not what its id says")
+    return data

@@ -1,0 +1,74 @@
+"""What the store's key says about bytes: keyed chunk ids, tags, and the chain of commits.
+
+Three keys are derived from the store's key (BLAKE3's own key derivation), so that no value made for one purpose
+can serve as another. Every tag covers the store id and a word for its meaning; parts are length-prefixed, so that
+bytes cannot move from one part to the next.
+"""
+
+from __future__ import annotations
+
+from _operator import _compare_digest  # hmac's, without loading OpenSSL in every committer
+
+import blake3
+
+ID_BYTES = 32
+TAG_BYTES = 32
+KEY_BYTES = 32
+
+Part = bytes | str | int | float | None
+
+
+def key_id(key: bytes) -> str:
+    """The name of a key, 32 hex digits, which says nothing about the key."""
+    return blake3.blake3(key, derive_key_context="forkpoint store key name").hexdigest()[:32]
+
+
+def digest(data: bytes | bytearray | memoryview) -> bytes:
+    """An unkeyed checksum, 32 bytes: proof against accidents only, and what `--trust` has to go by."""
+    return blake3.blake3(data).digest()
+
+
+def same(left: bytes, right: bytes) -> bool:
+    """Compare two tags in constant time."""
+    return _compare_digest(left, right)
+
+
+def _encoded(part: Part) -> bytes:
+    if part is None:
+        return b"n"
+    if isinstance(part, bytes):
+        return b"b" + part
+    if isinstance(part, str):
+        return b"s" + part.encode("utf-8", "surrogatepass")
+    if isinstance(part, int):
+        return b"i%d" % part
+    return b"f" + repr(part).encode()
+
+
+class Seal:
+    """The store's key at work. Holds key material: never printed, never pickled."""
+
+    __slots__ = ("_id_key", "_store", "_tag_key")
+
+    def __init__(self, key: bytes, store: str) -> None:
+        if len(key) != KEY_BYTES:
+            raise ValueError("a store's key has 32 bytes")
+        self._id_key: bytes = blake3.blake3(key, derive_key_context="forkpoint chunk ids").digest()
+        self._tag_key: bytes = blake3.blake3(key, derive_key_context="forkpoint tags").digest()
+        self._store = store
+
+    def chunk_id(self, data: bytes | bytearray | memoryview) -> bytes:
+        """The id of a chunk: a keyed hash of its decoded bytes, 32 bytes."""
+        return blake3.blake3(data, key=self._id_key).digest()
+
+    def tag(self, meaning: str, *parts: Part) -> bytes:
+        """A tag over the store, what is being said, and the values it is said about, 32 bytes."""
+        mac = blake3.blake3(key=self._tag_key)
+        for part in (self._store, meaning, *parts):
+            encoded = _encoded(part)
+            mac.update(len(encoded).to_bytes(8, "little"))
+            mac.update(encoded)
+        return mac.digest()
+
+    def __reduce__(self) -> str:
+        raise TypeError("a store's key is never serialized")

@@ -1,0 +1,165 @@
+"""One commit: the row of the restore point, inserted last, makes it true.
+
+Everything here runs under writer.lock, in a process that is no fork of the program. The pack is durable before; after
+COMMIT nothing can fail the commit any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from forkpoint import errors, faultpoints
+from forkpoint.journal import anchor, connection, known, pack_place, schema, seal
+from forkpoint.journal.handover import PackInfo
+from forkpoint.journal.home import Home
+from forkpoint.journal.runs import RunInfo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return json.dumps(value, separators=(",", ":"))
+
+
+def run_row(run: RunInfo) -> dict[str, Any]:
+    """A run's columns but its tag."""
+    return {**run.fields(), "argv": _text(list(run.argv)), "facts": _text(run.facts)}
+
+
+def insert_run(db: connection.Connection, home: Home, run: RunInfo) -> None:
+    if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone() is None:
+        row = run_row(run)
+        row["tag"] = schema.run_tag(home.seal, row)
+        _insert(db, "run", row)
+
+
+def _insert(db: connection.Connection, table: str, row: Mapping[str, Any]) -> None:
+    names = ", ".join(row)
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
+
+
+def begin_run(home: Home, run: RunInfo) -> None:
+    """Record that a run begins, durably; again for the same run changes nothing. The first commit would do it too."""
+    with home.writer_lock(), connection.errors_in_words(home):
+        db = connection.open_writer(home)
+        try:
+            with connection.transaction(db):
+                insert_run(db, home, run)
+        finally:
+            db.close()
+
+
+def head(db: connection.Connection, home: Home) -> tuple[int, bytes]:
+    """(number, chain tag) of the newest commit. Raises `IntegrityError` when its row is damaged."""
+    row = db.execute("SELECT * FROM point ORDER BY number DESC LIMIT 1").fetchone()
+    if row is None:
+        return 0, schema.NO_TAG
+    tag: bytes = row["tag"]
+    if not seal.same(schema.point_tag(home.seal, row), tag):
+        raise errors.IntegrityError(f"the journal's row of restore point {row['id']} is damaged")
+    return int(row["number"]), tag
+
+
+def insert_point(db: connection.Connection, home: Home, info: PackInfo, point: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Insert pack and restore point within the caller's transaction; returns (number, chain tag)."""
+    number, previous = head(db, home)
+    (seq,) = db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM point WHERE run = ?", (point["run"],)).fetchone()
+    row = {
+        "number": number + 1,
+        "seq": seq,
+        **point,
+        "complete": int(point["complete"]),
+        "bytes_new": info.bytes_new,
+        "pack": info.pack,
+        "packs": " ".join(info.packs),
+        "manifest_id": info.manifest_id,
+        "previous": previous,
+    }
+    row["tag"] = schema.point_tag(home.seal, row)
+    db.execute("INSERT OR IGNORE INTO pack (id, bytes, plan) VALUES (?, ?, NULL)", (info.pack, info.bytes_new))
+    _insert(db, "point", row)
+    return number + 1, row["tag"]
+
+
+def check_packs(db: connection.Connection, home: Home, info: PackInfo) -> None:
+    """Every pack the commit relies on is live, or brought back from being condemned; else `CommitFailed`."""
+    for name in info.packs:
+        row = db.execute("SELECT bytes, plan FROM pack WHERE id = ?", (name,)).fetchone()
+        size = info.bytes_new if name == info.pack else row and row["bytes"]
+        if size is None or pack_place.size(home, name) != size:
+            raise errors.CommitFailed(
+                f"pack {name}, which this commit relies on, is gone; the next one writes it again"
+            )
+        if row is not None and row["plan"] is not None:
+            db.execute("UPDATE pack SET plan = NULL WHERE id = ?", (name,))
+
+
+def commit(
+    db: connection.Connection,
+    home: Home,
+    run: RunInfo,
+    info: PackInfo,
+    point: Mapping[str, Any],
+    elapsed_ms: Callable[[], float],
+) -> int:
+    """The commit point. Returns seq once the row is durable; committing the same restore point again returns it too.
+
+    Raises `CommitFailed` or an SQLite error when it did not. Before COMMIT was asked for the pack is removed again; a
+    COMMIT that fails leaves it, since only the disk knows what becomes visible after a crash: all of it or nothing.
+    """
+    done = db.execute("SELECT seq FROM point WHERE id = ?", (info.point,)).fetchone()
+    if done is not None:
+        return int(done["seq"])
+    try:
+        recover(db, home, info.pack)
+        db.execute("BEGIN IMMEDIATE")
+        check_packs(db, home, info)
+        insert_run(db, home, run)
+        number, tag = insert_point(db, home, info, {**point, "commit_ms": elapsed_ms()})
+        (seq,) = db.execute("SELECT seq FROM point WHERE number = ?", (number,)).fetchone()
+        faultpoints.reach("committer.inserted")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        remove_pack(home, info)
+        raise
+    db.execute("COMMIT")
+    faultpoints.reach("committer.committed")
+    # It stands: anchor and cache only help, and must not make a success a failure.
+    with contextlib.suppress(OSError):
+        anchor.write(home, anchor.Anchor(number, tag, info.point, info.pack))
+    faultpoints.reach("committer.anchored")
+    with contextlib.suppress(OSError):
+        known.advance(home, run.id, info.point)
+    return int(seq)
+
+
+def recover(db: connection.Connection, home: Home, own_pack: str) -> None:
+    """Put back rows the journal lost, from the packs, before the chain grows over the place where they were.
+
+    The anchor tells whether any are lost. Where there is none, in a copy, unnamed packs count as lost rows: a copy may
+    have come without its WAL.
+    """
+    noted = anchor.read(home)
+    try:
+        lost = noted is None or head(db, home)[0] < noted.number
+    except errors.IntegrityError:
+        lost = True
+    if lost:
+        from forkpoint.journal import rebuild
+
+        rebuild.restore_rows(db, home, own_pack)
+
+
+def remove_pack(home: Home, info: PackInfo) -> None:
+    """Remove the pack of a commit that certainly did not happen, and what it was built on: the next writes it all."""
+    with contextlib.suppress(OSError):
+        known.drop(home, info.run, info.point)
+        with home.held("packs", info.pack[:2]) as directory:
+            os.unlink(info.pack, dir_fd=directory)

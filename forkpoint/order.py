@@ -1,0 +1,58 @@
+"""What a process that is about to be exec'd is to do: run a program, or go on from a restore point."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What this process is to do. `kind` says how `target` is read; with `plan` it goes on from a restore point.
+
+    `lease_fd` is the run's lease, held since before exec; `plan_fd` holds the serialized `RestorePlan`.
+    `run` and `settings` are a `RunInfo` and a `Settings` as plain values.
+    """
+
+    kind: Literal["script", "module", "command", "restore"]
+    target: str
+    arguments: list[str]
+    run: dict[str, Any]
+    lease_fd: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    plan_fd: int = -1
+    cwd: str | None = None
+    flags: list[str] | None = None
+
+    def to_fd(self) -> int:
+        """An inheritable descriptor from which the exec'd process reads this order."""
+        fd = os.memfd_create("forkpoint-order", 0)
+        with open(fd, "wb", closefd=False) as stream:
+            stream.write(json.dumps(asdict(self)).encode())
+        os.set_inheritable(fd, True)
+        return fd
+
+    @classmethod
+    def from_fd(cls, fd: int) -> Order:
+        """Read the order and close its descriptor."""
+        with open(fd, "rb") as stream:
+            stream.seek(0)
+            return cls(**json.loads(stream.read()))
+
+
+def interpreter_flags() -> list[str]:
+    """This interpreter's own -W, -X and other flags, as a command line has them."""
+    import subprocess  # slow to import, and most starts have it loaded or never ask
+
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return flags
+
+
+def command_line(order: Order) -> list[str]:
+    """The argument vector that starts `order` in this interpreter, with its -W, -X and other flags or `order`'s."""
+    flags = interpreter_flags() if order.flags is None else order.flags
+    boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
+    return [sys.executable, *flags, boot, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]

@@ -1,0 +1,59 @@
+"""One page both sides of a fork see: what each side learns only after the fork."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+_LAYOUT: Final = struct.Struct("=dddd")
+_TOLD: Final = _LAYOUT.size
+"""Offset of the flag byte: zero until the four numbers before it are written."""
+
+_WORKER: Final = struct.Struct("=q")
+_WORKER_OFFSET: Final = 64
+assert _WORKER_OFFSET > _TOLD, "the program's and the child's part do not overlap"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Where a stop's time went, in milliseconds. All zero where the program died before it could say."""
+
+    wait_ms: float = 0.0
+    capture_ms: float = 0.0
+    fork_ms: float = 0.0
+    stop_ms: float = 0.0
+
+
+class SharedPage:
+    """An anonymous shared page. The program tells the child, once, how long it was stopped; the child tells the program
+    which process works for it (the forked one only keeps, see native/keeper.c).
+    """
+
+    __slots__ = ("_page",)
+
+    def __init__(self) -> None:
+        self._page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
+
+    def tell(self, split: Split) -> None:
+        """Write the times; the flag goes last, so that a reader sees all four or none."""
+        _LAYOUT.pack_into(self._page, 0, split.wait_ms, split.capture_ms, split.fork_ms, split.stop_ms)
+        self._page[_TOLD] = 1
+
+    def read(self) -> Split:
+        """The times, or zeros when they were not told (yet)."""
+        return Split(*_LAYOUT.unpack_from(self._page)) if self._page[_TOLD] else Split()
+
+    def set_worker(self, pid: int) -> None:
+        """In the child: `pid` is at work."""
+        _WORKER.pack_into(self._page, _WORKER_OFFSET, pid)
+
+    def worker(self) -> int:
+        """The process at work, or 0 when there is none yet."""
+        (pid,) = _WORKER.unpack_from(self._page, _WORKER_OFFSET)
+        return int(pid)
+
+    def close(self) -> None:
+        """Unmap the page on this side."""
+        self._page.close()

@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Measures what was promised in figures, prints figure and bar side by side, exits 1 where one is missed.
+
+    python stress/bars.py [--python PATH]
+
+import: `import forkpoint` under 150 ms, without numpy or torch. start: `forkpoint run` adds under 0.4 s. stop: with a
+100 MB numpy state the program stands still at most 1.5 times a bare fork of the same process plus 5 ms, however long
+the child takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "crash"))
+
+from harness import Bench, Program, tail
+
+TIMES = 7
+
+STOPS = """
+import json, os, subprocess, sys, time
+import numpy as np
+import forkpoint
+
+state = np.random.default_rng(0).random(100_000_000 // 8)
+forks = []
+for _ in range(9):
+    state += 1.0
+    began = time.perf_counter()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    forks.append((time.perf_counter() - began) * 1e3)
+    os.waitpid(pid, 0)
+outside = []
+for _ in range(5):
+    state += 1.0
+    began = time.perf_counter()
+    taken = forkpoint.checkpoint()
+    outside.append((time.perf_counter() - began) * 1e3)
+    taken.wait()
+print(json.dumps({"forks": forks, "outside": outside, "durable": taken.durable}))
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bars.") as scratch:
+        return (
+            0
+            if all(
+                [
+                    imports(options.python, Path(scratch)),
+                    starts(options.python, Path(scratch)),
+                    stops(options.python, Path(scratch), {}, "stop"),
+                    stops(
+                        options.python,
+                        Path(scratch),
+                        {"FORKPOINT_FAULT": "child.started:sleep=2"},
+                        "stop, child held 2 s",
+                    ),
+                ]
+            )
+            else 1
+        )
+
+
+def bench(python: str, scratch: Path, name: str, code: str) -> Bench:
+    source = scratch / f"{name} source"
+    source.mkdir()
+    (source / "program.py").write_text(code)
+    return Bench(Program(name, ("program.py",), source), scratch / name, python, automatic=True)
+
+
+def say(name: str, figure: float, bar: float, note: str = "") -> bool:
+    good = figure <= bar
+    print(f"{name:<24} {figure:>8.1f} ms  bar {bar:>7.1f} ms  {'ok' if good else 'MISSED'}  {note}", flush=True)
+    return good
+
+
+def least(action: Callable[[], object]) -> float:
+    """The shortest of several, in ms: what the work takes, not what the machine adds."""
+    spent = []
+    for _ in range(TIMES):
+        began = time.perf_counter()
+        action()
+        spent.append((time.perf_counter() - began) * 1e3)
+    return min(spent)
+
+
+def imports(python: str, scratch: Path) -> bool:
+    here = bench(python, scratch, "import", "")
+    here.call(["-c", "import forkpoint"])
+    added = least(lambda: here.call(["-c", "import forkpoint"])) - least(lambda: here.call(["-c", "pass"]))
+    loaded = here.call(["-c", "import sys, forkpoint; print({'numpy', 'torch'} & set(sys.modules))"]).out
+    return say("import forkpoint", added, 150) and loaded == b"set()\n"
+
+
+def starts(python: str, scratch: Path) -> bool:
+    here = bench(python, scratch, "start", "print('on')")
+    here.run()
+    added = least(lambda: here.run("--resume", "never")) - least(lambda: here.call(here.program.command))
+    return say("forkpoint run adds", added, 400)
+
+
+def stops(python: str, scratch: Path, env: Mapping[str, str], name: str) -> bool:
+    if subprocess.run([python, "-c", "import numpy"], capture_output=True, check=False).returncode:
+        print(f"{name:<24} not measured: numpy missing")
+        return False
+    here = bench(python, scratch, name, STOPS)
+    ran = here.run(env=env)
+    if ran.status:
+        print(f"{name:<24} failed: {tail(ran.err)}")
+        return False
+    facts = json.loads(ran.out)
+    points = here.json("log")["runs"][0]["points"]
+    stop = statistics.median(p["stop_ms"] for p in points)
+    split = here.json("show", points[0]["id"])["split_ms"]
+    fork = statistics.median(facts["forks"])
+    note = f"bare fork {fork:.1f}, call from outside {statistics.median(facts['outside']):.1f}, split {split}"
+    return say(name, stop, 1.5 * fork + 5, note) and facts["durable"]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

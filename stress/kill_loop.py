@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Kill real programs at random times, over and over, and compare what they print with runs never killed (row 22).
+
+    python stress/kill_loop.py [--kills 5] [--every 0.5] [--seed N] [--python PATH] [PROGRAM ...]
+
+Each program of programs/ runs unmodified under `forkpoint run --every SECONDS`. At a random moment SIGKILL goes to
+its whole process group; `forkpoint restore` goes on; and so on until it ends. Exit status 0: every chain of every
+program ended with the uninterrupted run's output and exit status, nothing was lost, nothing was refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests" / "crash"))
+
+from harness import Bench, Finding, Program, Ran, Verdict, first_difference, tail  # noqa: E402
+from timer import random_kills  # noqa: E402
+
+NEEDS = {
+    "char_gpt": ("torch", "tensorboard"),
+    "digits_partial_fit": ("sklearn",),
+    "genetic": ("numpy",),
+    "kmeans_sweep": ("sklearn",),
+    "scipy_callback": ("scipy",),
+    "simulation": (),
+    "torch_mlp": ("torch",),
+}
+"""Each program and what it imports. A program that cannot run is a line in the table, never silence."""
+
+
+def main() -> int:
+    options = parse()
+    scratch = Path(tempfile.mkdtemp(prefix="kill_loop."))
+    table: list[tuple[str, collections.Counter[str], str]] = []
+    for name in options.programs or sorted(NEEDS):
+        missing = [n for n in NEEDS[name] if not importable(options.python, n)]
+        if missing:
+            table.append((name, collections.Counter(), f"not run: {', '.join(missing)} missing"))
+            continue
+        bench = Bench(Program(name, (f"{name}.py",), HERE / "programs"), scratch / name, options.python, automatic=True)
+        findings, note = one_program(bench, options)
+        table.append((name, collections.Counter(str(f.verdict) for f in findings), note))
+        for finding in findings:
+            if finding.verdict is not Verdict.PASS:
+                print(f"{name}: {finding}", flush=True)
+    good = report(table, options)
+    if good and not options.keep:
+        shutil.rmtree(scratch, ignore_errors=True)
+    else:
+        print(f"stores and output are kept in {scratch}")
+    return 0 if good else 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(sorted(NEEDS)))
+    parser.add_argument("--kills", type=int, default=5, help="at least so many kills a program")
+    parser.add_argument("--every", type=float, default=0.5, help="seconds between automatic commits")
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the kill times; printed at the end")
+    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
+    parser.add_argument("--keep", action="store_true", help="keep the scratch directory")
+    options = parser.parse_args()
+    if unknown := set(options.programs) - set(NEEDS):
+        parser.error(f"no such program: {', '.join(sorted(unknown))}")
+    return options
+
+
+def importable(python: str, name: str) -> bool:
+    code = f"import importlib.util as u, sys; sys.exit(u.find_spec({name!r}) is None)"
+    return subprocess.run([python, "-c", code], check=False).returncode == 0
+
+
+def one_program(bench: Bench, options: argparse.Namespace) -> tuple[list[Finding], str]:
+    """Oracle, one uninterrupted run under forkpoint, then chains of kills."""
+    print(f"{bench.program.name}: oracle", flush=True)
+    began = time.monotonic()
+    oracle = bench.oracle()
+    took = time.monotonic() - began
+    if oracle.status:
+        return [Finding(Verdict.HARD_FAIL, "oracle", tail(oracle.err))], ""
+    if (whole := uninterrupted(bench, oracle, options.every)).verdict is not Verdict.PASS:
+        return [whole], ""
+    rng = random.Random(f"{options.seed} {bench.program.name}")
+    shortest = 1.0 + 2 * options.every
+    life = (shortest, shortest + took / max(options.kills - 2, 1))
+    findings, chain = random_kills(bench, oracle, every=options.every, at_least=options.kills, life=life, rng=rng)
+    places = collections.Counter(place.rsplit("/", 1)[-1] for place in chain.places)
+    return findings, f"{took:.1f} s, {chain.unprotected} early; " + ", ".join(p for p, _ in places.most_common(3))
+
+
+def uninterrupted(bench: Bench, oracle: Ran, every: float) -> Finding:
+    """Under `forkpoint run` with nothing killed: same output, same status."""
+    bench.fresh()
+    ran = bench.run("--every", str(every))
+    print(f"{bench.program.name}: {tail(ran.err, 1)}", flush=True)
+    if (ran.status, ran.out) == (oracle.status, oracle.out):
+        return Finding(Verdict.PASS, "uninterrupted")
+    verdict = Verdict.HARD_FAIL if ran.status != oracle.status else Verdict.SILENT_DIVERGENCE
+    return Finding(
+        verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}"
+    )
+
+
+def report(table: list[tuple[str, collections.Counter[str], str]], options: argparse.Namespace) -> bool:
+    """Print the table. Good is: every program ran, and every verdict is PASS."""
+    version = subprocess.run([options.python, "-V"], capture_output=True, text=True, check=False).stdout.strip()
+    print(f"\n{version}, every {options.every} s, seed {options.seed}")
+    print(f"{'program':<20} {'kills':>5}  " + "  ".join(f"{v:>{len(v)}}" for v in Verdict))
+    good = True
+    for name, counts, note in table:
+        numbers = "  ".join(f"{counts.get(v, 0):>{len(v)}}" for v in Verdict)
+        print(f"{name:<20} {sum(counts.values()):>5}  {numbers}  {note}")
+        good &= bool(counts) and set(counts) == {Verdict.PASS}
+    return good
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""The read verbs: published field names, exit statuses, and text that says the same as JSON."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Verb
+from journal_program import Program
+
+from forkpoint import model
+from forkpoint.journal.home import Home
+
+POINT = {
+    "id", "seq", "label", "created_at", "trigger", "durable", "complete", "location", "bytes_new", "bytes_total",
+    "stop_ms", "commit_ms",
+}  # fmt: skip
+RUN = {"id", "program", "argv", "cwd", "state", "exit", "points"}
+SHOWN = POINT | {
+    "stdout_bytes", "split_ms", "variables", "tombstones", "refusals", "files", "packs", "provenance",
+}  # fmt: skip
+
+
+def test_log_publishes_its_field_names(program: Program, verb: Verb) -> None:
+    program.commit([b"a" * 100], label="first")
+    program.commit([b"b" * 100])
+    value = verb("log", "--json").value
+    assert value["schema"] == 1
+    (run,) = value["runs"]
+    assert set(run) >= RUN
+    assert run["state"] == "running"
+    assert [point["seq"] for point in run["points"]] == [2, 1]
+    assert set(run["points"][0]) >= POINT
+    assert run["points"][1]["label"] == "first"
+
+
+def test_log_of_an_empty_store_is_an_empty_list(home: Home, verb: Verb) -> None:
+    assert verb("log", "--json").value["runs"] == []
+    assert verb("log").out == "no runs yet\n"
+
+
+def test_log_text_names_every_point(program: Program, verb: Verb) -> None:
+    point = program.commit([b"a"], label="after epoch 3")
+    said = verb("log")
+    assert said.status == 0
+    assert point[:8] in said.out
+    assert "after epoch 3" in said.out
+    assert "train.py:42 in main" in said.out
+    assert "train.py --fast" in said.out
+
+
+def test_log_of_one_run_by_its_prefix(home: Home, verb: Verb) -> None:
+    first, second = Program(home), Program(home)
+    first.commit([b"a"])
+    second.commit([b"b"])
+    (run,) = verb("log", first.run.id[:6], "--json").value["runs"]
+    assert run["id"] == first.run.id
+    assert verb("log", "zzzz").status == 14
+    first.die(), second.die()
+
+
+def test_show_publishes_its_field_names(program: Program, verb: Verb) -> None:
+    program.commit(
+        [b"a"],
+        stdout_bytes=17,
+        complete=False,
+        tombstones=(model.Tombstone("trainer.loader._socket", "socket.socket", "a connection cannot be saved"),),
+        refusals=(model.Refusal("sort key", "train.py:7 in score", 3),),
+    )
+    value = verb("show", "--json").value
+    assert set(value) >= SHOWN | {"schema"}
+    assert value["stdout_bytes"] == 17
+    assert set(value["split_ms"]) == {"wait", "capture", "fork"}
+    assert value["variables"] == [{"name": "x", "type": "list", "summary": "3 items", "bytes": 10}]
+    assert value["tombstones"][0]["path"] == "trainer.loader._socket"
+    assert value["refusals"] == [{"reason": "sort key", "location": "train.py:7 in score", "count": 3}]
+    assert all((Path(".forkpoint") / pack).is_file() for pack in value["packs"])
+    text = verb("show", "latest").out
+    assert "INCOMPLETE" in text
+    assert "a connection cannot be saved" in text
+    assert "sort key, at train.py:7 in score (3 times)" in text
+    assert "wait 0.00, capture 0.50, fork 1.50" in text
+
+
+@pytest.mark.parametrize("reference", ["latest", "latest~1", "first"])
+def test_show_takes_every_kind_of_reference(program: Program, verb: Verb, reference: str) -> None:
+    first = program.commit([b"a"], label="first")
+    second = program.commit([b"b"])
+    value = verb("show", reference, "--json").value
+    assert value["id"] == (second if reference == "latest" else first)
+
+
+def test_an_unknown_reference_is_14_with_candidates(program: Program, verb: Verb) -> None:
+    point = program.commit([b"a"])
+    said = verb("show", "nothing-like-this")
+    assert said.status == 14
+    assert point[:8] in said.err
+    assert all(line.startswith("forkpoint: ") for line in said.err.splitlines())
+
+
+def test_no_store_is_10_with_what_to_do(tmp_path: Path, verb: Verb, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = verb("log", "--store", "nowhere")
+    assert said.status == 10
+    assert "forkpoint run" in said.err
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_store_without_its_key_is_12(program: Program, verb: Verb, tmp_path: Path) -> None:
+    program.commit([b"a"])
+    program.die()
+    shutil.rmtree(tmp_path / "config")
+    for name in ("log", "show", "verify"):
+        assert verb(name).status == 12
+
+
+def test_a_key_travels_by_export_and_import(
+    program: Program, verb: Verb, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program.commit([b"a"])
+    program.die()
+    assert verb("key", "export", "the.key").status == 0
+    assert os.stat("the.key").st_mode & 0o777 == 0o600
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "elsewhere"))
+    assert verb("show").status == 12
+    assert verb("key", "import", "the.key").status == 0
+    assert verb("show").status == 0
+
+
+def test_verify_of_a_sound_store_is_0(program: Program, verb: Verb) -> None:
+    program.commit([b"a" * 1000])
+    said = verb("verify", "--json")
+    assert said.status == 0
+    assert said.value["ok"]
+    assert [point["sound"] for point in said.value["points"]] == [True]
+    assert "1 of 1 restore points are sound" in verb("verify").out
+
+
+def test_verify_of_a_flipped_byte_is_13_and_names_the_point(program: Program, verb: Verb) -> None:
+    sound = program.commit([b"a" * 1000])
+    hurt = program.commit([b"b" * 1000])
+    pack = Path(".forkpoint") / verb("show", hurt, "--json").value["packs"][-1]
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 2] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(data)
+    said = verb("verify", "--json")
+    assert said.status == 13
+    assert {point["id"]: point["sound"] for point in said.value["points"]} == {sound: True, hurt: False}
+    assert hurt[:8] in verb("verify").out
+
+
+def test_forget_keeps_the_last_and_frees_the_rest(program: Program, verb: Verb) -> None:
+    for number in range(4):
+        program.commit([os.urandom(1000)], label="kept" if number == 0 else None)
+    program.die()
+    dry = verb("forget", "--keep-last", "1", "--keep-labelled", "--dry-run", "--json").value
+    assert len(dry["points"]) == 2
+    assert len(verb("log", "--json").value["runs"][0]["points"]) == 4
+    assert verb("forget", "--keep-last", "1", "--keep-labelled").status == 0
+    assert [point["seq"] for point in verb("log", "--json").value["runs"][0]["points"]] == [4, 1]
+    assert verb("forget", "--keep-last", "1", "--json").value["bytes_freed"] > 0
+    assert verb("verify").status == 0
+
+
+def test_forget_within_a_duration_keeps_the_young(program: Program, verb: Verb) -> None:
+    for _ in range(3):
+        program.commit([b"a"], created_at="2999-01-01T00:00:00+00:00")
+    program.die()
+    assert verb("forget", "--keep-within", "2h", "--json").value["points"] == []
+    assert verb("forget", "--keep-within", "soon").status == 2
+
+
+def test_doctor_publishes_checks(home: Home, verb: Verb) -> None:
+    value = verb("doctor", "--json").value
+    checks = {check["name"]: check for check in value["checks"]}
+    assert {"python", "native", "clone3", "page_tracking", "seccomp", "sqlite", "filesystem", "memory"} <= set(checks)
+    assert all(set(check) == {"name", "status", "value", "meaning", "advice"} for check in checks.values())
+    assert all(check["advice"] for check in checks.values() if check["status"] != "ok")
+    assert checks["sqlite"]["status"] == "ok"

@@ -1,0 +1,39 @@
+"""Which forkpoint is under test: the installed one, or a checkout with its compiled module built in place."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+import forkpoint
+
+PACKAGE = Path(forkpoint.__path__[0])
+CHECKOUT = Path(__file__).parents[1]
+
+# Processes that tests start must see the same package, whatever directory they start in.
+if PACKAGE.parent == CHECKOUT:
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH", "")]))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say at once what is wrong, instead of in every test."""
+    if not any(PACKAGE.glob("_native.*.so")):
+        raise pytest.UsageError(
+            f"the forkpoint in {PACKAGE} has no compiled module: run the `pytest` of the environment it was installed "
+            "into (not `python -m pytest`, which imports the checkout), or build it in place (CONTRIBUTING in README)"
+        )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name the package under test."""
+    return f"forkpoint: {PACKAGE}"
+
+
+@pytest.fixture(autouse=True)
+def _no_choices_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's FORKPOINT_* variables must not decide what tests see."""
+    for name in list(os.environ):
+        if name.startswith("FORKPOINT_"):
+            monkeypatch.delenv(name)

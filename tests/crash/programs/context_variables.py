@@ -1,0 +1,40 @@
+"""Context variables: values, tokens, a copied context, defaults; reset after the commit point."""
+
+import contextvars
+import decimal
+
+from points import point
+
+level = contextvars.ContextVar("level", default="unset")
+user = contextvars.ContextVar("user")
+print(level.get(), user.get("nobody"))
+outer = level.set("one")
+user.set({"name": "ann"})
+copied = contextvars.copy_context()
+
+
+def work():
+    inner = level.set("two")
+    point()
+    print(level.get(), user.get()["name"], copied[level], inner.old_value)
+    user.get()["name"] = "bob"
+    level.reset(inner)
+    print(level.get(), copied[user])
+    point()
+
+
+work()
+copied.run(level.set, "elsewhere")
+print(level.get(), copied.run(level.get), len(copied), user in copied)
+with decimal.localcontext() as local:
+    local.prec = 6
+    point()
+    print(decimal.Decimal(1) / 7, decimal.getcontext().prec)
+print(decimal.Decimal(1) / 7)
+level.reset(outer)
+point()
+print(level.get(), level.name)
+try:
+    level.reset(outer)
+except RuntimeError as error:
+    print("token", "used" in str(error))

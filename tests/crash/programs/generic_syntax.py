@@ -1,0 +1,30 @@
+"""Type parameters, type aliases and the `type` statement's lazy scopes: closures the compiler makes by itself."""
+
+from points import point
+
+type Pair[T] = tuple[T, T]
+
+
+class Stack[T]:
+    def __init__(self) -> None:
+        self.items: list[T] = []
+
+    def push(self, item: T) -> "Stack[T]":
+        self.items.append(point(item))
+        return self
+
+    def map[U](self, function) -> "Stack[U]":
+        result = Stack[U]()
+        for item in self.items:
+            result.push(function(item))
+        return result
+
+
+def first[T](pair: Pair[T]) -> T:
+    return point(pair[0])
+
+
+stack = Stack[int]().push(1).push(2)
+print(stack.map(lambda n: n * 2.5).items, first((3, 4)), Pair.__type_params__, Stack.__type_params__)
+point()
+print(Pair.__value__, first.__type_params__[0].__name__, Stack[int].__args__)

@@ -1,0 +1,3 @@
+"""Plain module-level settings that the program changes."""
+
+WIDTH = 3

@@ -1,0 +1,41 @@
+"""Unmodified programs, committed by the timer and killed at random times, end with an uninterrupted run's output."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+import pytest
+from catalogue import unmodified
+from timer import random_kills
+
+SEED = int(os.environ.get("CRASH_SEED", "20"))
+AT_LEAST = 5
+
+
+@pytest.mark.parametrize("program", unmodified(), ids=lambda p: p.name)
+def test_killed_at_random_times_it_prints_the_same_in_the_end(program, bench, verdicts):
+    here = bench(program, automatic=True)
+    began = time.monotonic()
+    oracle = here.oracle()
+    took = time.monotonic() - began
+    rng = random.Random(f"{SEED} {program.name}")
+    every = rng.choice([0.05, 0.1, 0.2])
+    shortest = 0.5 + 2 * every
+    findings, chain = random_kills(
+        here, oracle, every=every, at_least=AT_LEAST, life=(shortest, shortest + took / 3), rng=rng
+    )
+    verdicts(program.name, f"every {every}", findings)
+
+
+@pytest.mark.parametrize("every", ["0.05", "0.5"])
+@pytest.mark.parametrize("program", unmodified(), ids=lambda p: p.name)
+def test_uninterrupted_it_prints_the_same_while_commits_happen(program, every, bench):
+    here = bench(program, automatic=True)
+    oracle = here.oracle()
+    here.fresh()
+    ran = here.run("--every", every)
+    assert (ran.status, ran.out) == (oracle.status, oracle.out), ran.err.decode()[-2000:]
+    points = here.json("log")["runs"][0]["points"]
+    assert points and any(p["trigger"] == "timer" and p["durable"] for p in points), ran.err.decode()[-2000:]

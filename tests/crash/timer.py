@@ -1,0 +1,119 @@
+"""Random kills of a program that never heard of forkpoint: the whole process group, again and again, then compared."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import time
+from dataclasses import dataclass, field
+
+from harness import LIMIT_SECONDS, Bench, Finding, Ran, Started, Verdict, first_difference, judge, tail
+
+GENERATIONS_MAX = 60
+"""More than this many restores for one program means that it does not get ahead."""
+
+
+@dataclass(slots=True)
+class Chain:
+    """One program from start to end through many deaths."""
+
+    bench: Bench
+    oracle: Ran
+    every: float
+    lost_seconds: float
+    joined: bytes = b""
+    kills: int = 0
+    unprotected: int = 0
+    point: str | None = None
+    places: list[str] = field(default_factory=list)
+
+    def take(self, ran: Ran, died_at: float) -> Finding | None:
+        """After a kill: what counts as printed is the first `stdout_bytes` of all output so far."""
+        shown = self.bench.ask("show", "latest", "--json")
+        if shown.status in (10, 14) and self.point is None:
+            self.unprotected += 1
+            self.joined = b""
+            return None
+        at = f"kill {self.kills}"
+        if shown.status:
+            return Finding(Verdict.HARD_FAIL, at, f"show latest: exit {shown.status}\n{tail(shown.err)}")
+        import json
+
+        facts = json.loads(shown.out)
+        self.kills += 1
+        self.joined = (self.joined + ran.out)[: facts["stdout_bytes"]]
+        self.places.append(facts["location"])
+        if len(self.joined) < facts["stdout_bytes"]:
+            detail = f"stdout_bytes {facts['stdout_bytes']}, but only {len(self.joined)} bytes were ever printed"
+            return Finding(Verdict.SILENT_DIVERGENCE, at, detail)
+        if not self.oracle.out.startswith(self.joined):
+            return Finding(Verdict.SILENT_DIVERGENCE, at, first_difference(self.oracle.out, self.joined))
+        age = died_at - when(facts["created_at"])
+        if facts["id"] != self.point and age > self.lost_seconds:
+            return Finding(Verdict.LOST_WORK, at, f"the newest point was {age:.1f} s old; {tail(ran.err, 4)}")
+        self.point = facts["id"]
+        return None
+
+
+def when(text: str) -> float:
+    """A time of `show --json` as seconds since the epoch."""
+    moment = datetime.datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+
+
+def random_kills(
+    bench: Bench, oracle: Ran, *, every: float, at_least: int, life: tuple[float, float], rng: random.Random
+) -> tuple[list[Finding], Chain]:
+    """Kill the group after a random life of `life` seconds, restore, and so on to the end; at least `at_least` kills.
+
+    Chains start anew until there were enough kills. One finding a chain, and one for each kill that shows a defect.
+    """
+    findings: list[Finding] = []
+    kills = starts = 0
+    chain = Chain(bench, oracle, every, max(4.0, 12 * every))
+    while kills < at_least and starts < 12:
+        starts += 1
+        bench.fresh()
+        chain = Chain(bench, oracle, every, max(4.0, 12 * every))
+        finding = one_chain(chain, life, rng)
+        kills += chain.kills
+        if finding.verdict is Verdict.PASS and chain.kills == 0:
+            continue
+        findings += [Finding(finding.verdict, f"kill {n + 1}") for n in range(chain.kills - 1)]
+        findings.append(finding)
+        if finding.verdict is not Verdict.PASS:
+            return [finding], chain
+    if not findings:
+        said = tail(bench.run("--every", str(every)).err, 6)
+        findings = [
+            Finding(Verdict.REFUSED, "timer", f"no kill found a restore point; an uninterrupted run says:\n{said}")
+        ]
+    return findings, chain
+
+
+def one_chain(chain: Chain, life: tuple[float, float], rng: random.Random) -> Finding:
+    """From the start (again from the start while there is no restore point) to the end of the program."""
+    bench = chain.bench
+    out = bench.scratch / "timer.out"
+    for generation in range(GENERATIONS_MAX):
+        first = chain.point is None
+        argv = bench.run_argv("--every", str(chain.every)) if first else bench.restore_argv()
+        if first:
+            bench.fresh()
+        started = bench.start(argv, {}, out)
+        ended = started.wait(rng.uniform(*life) if chain.unprotected < 6 else LIMIT_SECONDS)
+        if not ended and chain.unprotected >= 6:
+            started.kill()
+            return Finding(Verdict.HARD_FAIL, f"generation {generation}", f"hangs\n{tail(started.ran().err)}")
+        if ended:
+            return finish(chain, started, generation)
+        died_at = time.time()
+        started.kill()
+        if finding := chain.take(started.ran(), died_at):
+            return finding
+    return Finding(Verdict.LOST_WORK, f"generation {GENERATIONS_MAX}", f"does not get ahead: {chain.places[-5:]}")
+
+
+def finish(chain: Chain, started: Started, generation: int) -> Finding:
+    ran = started.ran()
+    return judge(chain.oracle, chain.joined + ran.out, ran, f"generation {generation} after {chain.kills} kills")

@@ -1,0 +1,158 @@
+"""The rules of the house that no linter knows, each with a machine that holds it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PYTHON = sorted((ROOT / "forkpoint").rglob("*.py"))
+NATIVE = sorted((ROOT / "native").glob("*.[ch]"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+# Where a file is meant to be looked at again. Longer ones are named here with why they are one idea still.
+LINES_MAX = 400
+LONGER = {
+    "native/layout.c": "the places of what containers and iterators hide, one table a type",
+    "native/resume.c": "rebuilding one frame and running it, in the order it happens",
+}
+
+TOP_LEVEL = {
+    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "README.md", "forkpoint", "native",
+    "pyproject.toml", "stress", "tests",
+}  # fmt: skip
+
+IMPORT_SECONDS_MAX = 0.150
+HEAVY = {"numpy", "torch", "click", "sqlite3", "pysqlite3", "psutil"}
+
+
+def tracked() -> list[Path]:
+    """The files of the project, without what was built or stored beside them."""
+    done = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in done.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *TESTS], ids=relative)
+def test_every_file_says_its_idea_in_its_first_line(path: Path) -> None:
+    if "programs" in path.parts or "unmodified" in path.parts or "refusals" in path.parts:
+        pytest.skip("a program as users write them")
+    text = path.read_text()
+    said = ast.get_docstring(ast.parse(text), clean=False)
+    assert said, f"{relative(path)} has no docstring"
+    first = said.lstrip().splitlines()[0]
+    assert 20 <= len(first) <= 120, first
+    assert first[0] != " "
+
+
+@pytest.mark.parametrize("path", NATIVE, ids=relative)
+def test_every_native_file_begins_with_a_comment(path: Path) -> None:
+    assert path.read_text().startswith("/*")
+
+
+@pytest.mark.parametrize("path", [*PYTHON, *NATIVE], ids=relative)
+def test_no_file_became_the_project(path: Path) -> None:
+    lines = path.read_text().count("\n")
+    if relative(path) in LONGER:
+        assert lines > LINES_MAX, f"{relative(path)} is short enough again: take it off the list"
+    else:
+        assert lines <= LINES_MAX, f"{relative(path)} has {lines} lines"
+
+
+def test_every_faultpoint_is_visited_by_a_test_and_reached_in_the_code() -> None:
+    from forkpoint.faultpoints import POINTS
+
+    tests = "".join(path.read_text() for path in [*TESTS, *(ROOT / "stress").rglob("*.py")] if path != Path(__file__))
+    code = "".join(path.read_text() for path in PYTHON if path.name != "faultpoints.py")
+    assert not {name for name in POINTS if name not in tests}, "never visited"
+    assert not {name for name in POINTS if f'"{name}"' not in code}, "never reached"
+
+
+def test_no_machine_is_named() -> None:
+    # Written in pieces, or this file would name them.
+    names = "|".join(("/ro" + "ot/", "/wo" + "rk/", "/Us" + "ers/", r"\.inter" + r"nal\.", "index-" + "url"))
+    machine = re.compile(rf"(?<![\w.])(?:{names})")
+    found = []
+    for path in tracked():
+        if path.suffix in {".py", ".c", ".h", ".toml", ".md", ".txt", ".yml", ""} and path != Path(__file__):
+            found += [f"{relative(path)}: {name}" for name in machine.findall(path.read_text(errors="replace"))]
+    assert not found
+
+
+def test_the_top_level_holds_nothing_else() -> None:
+    assert {relative(path).split("/")[0] for path in tracked()} <= TOP_LEVEL
+
+
+def test_no_grab_bag() -> None:
+    bags = {"utils", "util", "helpers", "common", "misc"}
+    assert not [relative(path) for path in PYTHON if path.stem in bags]
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=relative)
+def test_no_failure_is_swallowed_whole(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ExceptHandler) and all(isinstance(line, ast.Pass) for line in node.body):
+            caught = ast.unparse(node.type) if node.type else "everything"
+            assert caught not in {"everything", "Exception", "BaseException"}, f"{relative(path)}:{node.lineno}"
+
+
+def test_native_code_names_versions_in_their_places_only() -> None:
+    version = re.compile(r"PY_VERSION_HEX|PY_MINOR_VERSION|0x030[0-9a-fA-F]")
+    allowed = re.compile(r"compat\.h|frames_3\d\d\.h")
+    elsewhere = [path for path in NATIVE if not allowed.fullmatch(path.name)]
+    assert not [relative(path) for path in elsewhere if version.search(path.read_text())]
+
+
+def in_a_new_interpreter(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_forkpoint_imports_nothing_heavy() -> None:
+    modules = in_a_new_interpreter(
+        "import sys, forkpoint\n"
+        "for name in forkpoint.__all__: getattr(forkpoint, name)\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    assert not HEAVY & set(modules.split())
+
+
+def test_the_program_s_side_never_loads_sqlite() -> None:
+    modules = in_a_new_interpreter("import sys, forkpoint.launch, forkpoint.engine\nprint(*sys.modules)").split()
+    assert not {"sqlite3", "_sqlite3", "pysqlite3", "forkpoint.journal.connection"} & set(modules)
+
+
+def cpu_seconds(*command: str) -> Iterator[float]:
+    """CPU time of a process, several times over: how busy the machine is otherwise is not ours."""
+    for _ in range(7):
+        before = os.times()
+        subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True)
+        after = os.times()
+        yield after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def test_importing_forkpoint_is_quick() -> None:
+    code = "import forkpoint\nfor name in forkpoint.__all__: getattr(forkpoint, name)"
+    bare = statistics.median(cpu_seconds("-c", "pass"))
+    assert statistics.median(cpu_seconds("-c", code)) - bare < IMPORT_SECONDS_MAX
+
+
+def test_help_is_quick() -> None:
+    bare = statistics.median(cpu_seconds("-c", "pass"))
+    assert statistics.median(cpu_seconds("-m", "forkpoint", "--help")) - bare < IMPORT_SECONDS_MAX
