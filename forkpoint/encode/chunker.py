@@ -24,7 +24,8 @@ STREAM_CHUNK_MASK: Final = 0xFFFF << 44
 
 def stream_cut(data: bytes | bytearray | memoryview, start: int) -> int:
     """Length of the chunk beginning at `start`, or 0 when more data is needed to know."""
-    return _native.chunk_cut(data, start, STREAM_CHUNK_MIN_BYTES, STREAM_CHUNK_MASK, STREAM_CHUNK_MAX_BYTES)
+    length: int = _native.chunk_cut(data, start, STREAM_CHUNK_MIN_BYTES, STREAM_CHUNK_MASK, STREAM_CHUNK_MAX_BYTES)
+    return length
 
 
 def buffer_cuts(length: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _abc
+import _abc  # type: ignore[import-not-found]
 import types
 from abc import ABCMeta
 from collections.abc import Iterator
@@ -84,7 +84,8 @@ def fill_class(cls: type, state: dict[str, Any]) -> None:
 
 def order_subclasses(cls: type, subclasses: list[type]) -> None:
     """`cls.__subclasses__()` in the order in which they were first made."""
-    if [other for other in cls.__subclasses__() if other in subclasses] == subclasses:
+    present: list[type] = type.__subclasses__(cls)
+    if [other for other in present if other in subclasses] == subclasses:
         return
     setter = type.__dict__["__bases__"].__set__
     for subclass in subclasses:

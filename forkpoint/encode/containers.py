@@ -84,10 +84,10 @@ def _reduce_plain_dict_subclass(obj: dict[Any, Any], context: Context) -> Any:
     return new_container, (kind, None), attributes, None, iter(list(obj.items()))
 
 
-def new_container(kind: type, argument: Any) -> Any:
+def new_container(kind: Any, argument: Any) -> Any:
     """An empty container of a library's class."""
     if kind is deque:
-        return deque((), argument)
+        return deque(maxlen=argument)
     return kind.__new__(kind)
 
 

@@ -60,7 +60,7 @@ def of_buffered(buffered: Any) -> Held:
 
 
 def of_text(text: Any, position: int) -> Held:
-    """What a text file and the buffered file beneath hold; `position` is the descriptor's. Raises OSError, ValueError."""
+    """What a text file and the buffered file beneath hold; `position` is the descriptor's. OSError, ValueError."""
     raw = text.buffer.raw
     if text.writable():
         with _detour(raw.fileno()) as scratch:

@@ -22,7 +22,7 @@ def _reopen(path: str, flags: int) -> int:
     return os.open(path, flags & ~_ONCE, 0o666)
 
 
-def open_raw(kind: type, path: str, mode: str, number: int, position: int) -> Any:
+def open_raw(kind: Any, path: str, mode: str, number: int, position: int) -> Any:
     """A raw file on `path` where it stood; on its old descriptor number when that is free."""
     raw = _io.FileIO.__new__(kind)
     _io.FileIO.__init__(raw, path, mode, opener=_reopen)
@@ -43,7 +43,7 @@ def _in_use(number: int) -> bool:
     return True
 
 
-def closed_raw(kind: type, mode: str) -> Any:
+def closed_raw(kind: Any, mode: str) -> Any:
     """A raw file that was closed."""
     raw = _io.FileIO.__new__(kind)
     descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
@@ -82,7 +82,7 @@ def _reduce_raw(obj: Any, context: Context) -> Any:
     return (*made, attributes, None, None, _native.instance_fill)
 
 
-def make_buffered(kind: type, raw: Any) -> Any:
+def make_buffered(kind: Any, raw: Any) -> Any:
     """A buffered file over a raw one."""
     made = kind.__new__(kind)
     next(base for base in kind.__mro__ if base in _BUFFERED).__init__(made, raw)
@@ -116,13 +116,13 @@ def _reduce_buffered(obj: Any, context: Context) -> Any:
 def closed_file(maker: Any, arguments: tuple[Any, ...]) -> Any:
     """A file object over a closed one."""
     kind = arguments[0]
-    scratch = _io.BytesIO() if maker is make_buffered else _io.BufferedReader(_io.BytesIO())  # type: ignore[arg-type]
+    scratch = _io.BytesIO() if maker is make_buffered else _io.BufferedReader(_io.BytesIO())
     made = maker(kind, scratch, *arguments[2:])
     made.close()
     return made
 
 
-def make_text(kind: type, buffer: Any, options: dict[str, Any]) -> Any:
+def make_text(kind: Any, buffer: Any, options: dict[str, Any]) -> Any:
     """A text file over a buffered one."""
     made = kind.__new__(kind)
     _io.TextIOWrapper.__init__(made, buffer, **options)

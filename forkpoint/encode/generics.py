@@ -47,9 +47,9 @@ def _reduce_parameter(obj: Any, context: Context) -> Any:
     return make_parameter, (kind, obj.__name__, module, constraints, options)
 
 
-def _is_python(kind: type) -> bool:
+def _is_python(kind: Any) -> bool:
     """Until 3.11 these were Python classes."""
-    return hasattr(kind.__init__, "__code__")
+    return hasattr(vars(kind).get("__init__"), "__code__")
 
 
 def _is_offered(module: str, obj: Any) -> bool:

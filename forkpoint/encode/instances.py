@@ -16,9 +16,7 @@ from typing import Any, Final
 from forkpoint import _native
 from forkpoint.encode import library
 from forkpoint.encode.containers import refill_dict, refill_set
-from forkpoint.encode.reducers import FILL, FILL_FROZEN, Context
-from forkpoint.model import Reducer
-
+from forkpoint.encode.reducers import FILL, FILL_FROZEN, Context, OwnReducer
 
 # How the value of an immutable base is read as that very base, without the program's methods.
 _IMMUTABLE: Final[dict[type, Callable[[Any], Any]]] = {
@@ -38,7 +36,7 @@ _BY_STATE_ANYWAY: Final = frozenset({object, enum.Enum, *_CONTENT_BASES, *_IMMUT
 _PROTOCOL: Final = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__", "__getnewargs__")
 
 
-def new_instance(cls: type, base: type, *arguments: Any) -> Any:
+def new_instance(cls: type, base: Any, *arguments: Any) -> Any:
     """A fresh instance, from the `__new__` of its builtin base."""
     return base.__new__(cls, *arguments)
 
@@ -61,7 +59,7 @@ def fill_content(obj: Any, content: Any) -> None:
     """What a builtin container base holds, through that base's own methods."""
     if isinstance(obj, dict):
         if isinstance(obj, defaultdict):
-            defaultdict.default_factory.__set__(obj, content["factory"])  # type: ignore[attr-defined]
+            vars(defaultdict)["default_factory"].__set__(obj, content["factory"])
         setter = OrderedDict.__setitem__ if isinstance(obj, OrderedDict) else dict.__setitem__
         try:
             for key, value in content["pairs"]:
@@ -141,7 +139,7 @@ def _library_protocol(cls: type, context: Context) -> type | None:
     return None
 
 
-def plan(cls: type, context: Context) -> Reducer:
+def plan(cls: type, context: Context) -> OwnReducer:
     """How instances of this program class are saved, decided once per class."""
     keeper = _library_protocol(cls, context)
     if keeper is not None:
@@ -152,7 +150,7 @@ def plan(cls: type, context: Context) -> Reducer:
     return _plan_by_state(cls, base)
 
 
-def _can_make(cls: type, base: type) -> bool:
+def _can_make(cls: type, base: Any) -> bool:
     """Does the builtin base make an empty instance of this class? Tried once, on a throw-away object."""
     try:
         base.__new__(cls)
@@ -161,7 +159,7 @@ def _can_make(cls: type, base: type) -> bool:
     return True
 
 
-def _plan_by_state(cls: type, base: type) -> Reducer:
+def _plan_by_state(cls: type, base: Any) -> OwnReducer:
     slots = member_slots(cls)
     value_of = _IMMUTABLE.get(base)
     has_content = issubclass(cls, _CONTENT_BASES)

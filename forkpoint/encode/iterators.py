@@ -107,9 +107,11 @@ def _reduce_odict_iterator(obj: Any, context: Context) -> Any:
 
 def sequence_iterator(target: Any) -> Iterator[Any]:
     """iter() of the builtin sequence, whatever a subclass defines."""
-    for kind in (list, tuple, str, bytes, bytearray):
+    kinds: tuple[Any, ...] = (list, tuple, str, bytes, bytearray)
+    for kind in kinds:
         if isinstance(target, kind):
-            return kind.__iter__(target)  # type: ignore[no-any-return]
+            iterator: Iterator[Any] = kind.__iter__(target)
+            return iterator
     return iter(target)
 
 
@@ -118,7 +120,10 @@ def set_index(iterator: Any, index: int) -> None:
     iterator.__setstate__(index)
 
 
-@reduces(*(type(iter(sample)) for sample in ([], (), "", "é", b"", bytearray())))
+_SEQUENCES: tuple[Any, ...] = ([], (), "", "é", b"", bytearray())
+
+
+@reduces(*map(type, map(iter, _SEQUENCES)))
 def _reduce_sequence_iterator(obj: Any, context: Context) -> Any:
     value = obj.__reduce__()
     if len(value) < 3:  # ended: iter(())
@@ -143,7 +148,7 @@ def ended_iterator(kind: str) -> Iterator[Any]:
         "bytes_iterator": b"",
         "bytearray_iterator": bytearray(),
     }
-    iterator = iter(samples.get(kind, ()))
+    iterator: Iterator[Any] = iter(samples.get(kind, ()))
     for _ in iterator:
         pass
     return iterator

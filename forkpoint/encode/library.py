@@ -12,9 +12,8 @@ from forkpoint import _native
 from forkpoint.encode import tombstones
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
-from forkpoint.encode.reducers import Context
+from forkpoint.encode.reducers import Context, OwnReducer
 from forkpoint.errors import Refused
-from forkpoint.model import Reducer
 
 _PROTOCOL_VERSION: Final = 5
 _STANDARD: Final = sys.stdlib_module_names
@@ -22,10 +21,10 @@ _STANDARD: Final = sys.stdlib_module_names
 
 def reduce_by_protocol(obj: Any, context: Context) -> Any:
     """copyreg's or the class's own way, checked; a tombstone when that fails."""
-    kind = type(obj)
+    kind: Any = type(obj)
     try:
         special = copyreg.dispatch_table.get(kind)
-        value = special(obj) if special is not None else obj.__reduce_ex__(_PROTOCOL_VERSION)
+        value = special(obj) if special is not None else kind.__reduce_ex__(obj, _PROTOCOL_VERSION)
     except Refused:
         raise
     except Exception as error:
@@ -33,7 +32,7 @@ def reduce_by_protocol(obj: Any, context: Context) -> Any:
     return _checked(obj, value, context)
 
 
-def keep_protocol(keeper: type) -> Reducer:
+def keep_protocol(keeper: type) -> OwnReducer:
     """A reducer for program classes that inherit a library's protocol: that library's, not the program's override."""
 
     def reduce(obj: Any, context: Context) -> Any:
@@ -54,7 +53,7 @@ def _reduce_as(keeper: type, obj: Any) -> Any:
         return namespace["__reduce_ex__"](obj, _PROTOCOL_VERSION)
     if "__reduce__" in namespace:
         return namespace["__reduce__"](obj)
-    return obj.__reduce_ex__(_PROTOCOL_VERSION)
+    return object.__reduce_ex__(obj, _PROTOCOL_VERSION)
 
 
 def _reason(error: Exception) -> str:
@@ -70,16 +69,23 @@ def _checked(obj: Any, value: Any, context: Context) -> Any:
     function, arguments, *rest = value
     if not callable(function) or not isinstance(arguments, tuple):
         return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
-    if (type(obj).__module__ or "").partition(".")[0] in _STANDARD and function is not copyreg.__newobj__:  # type: ignore[attr-defined]
-        return value
-    if function is copyreg.__newobj__ and obj.__class__ is arguments[0] and _is_standard(type(obj)):  # type: ignore[attr-defined]
-        return value
-    state = rest[0] if rest else None
-    rest += [None] * (4 - len(rest))
-    setter = rest[3]
+    state, items, pairs, setter = (*rest, None, None, None, None)[:4]
     if state is not None and setter is None:
-        setter = set_state
-    return guarded_call, (function, arguments), state, rest[1], rest[2], setter if state is not None else None
+        setter = _setter(type(obj), state)
+    if not _is_standard(type(obj)):
+        return guarded_call, (function, arguments), state, items, pairs, setter or (state and set_state)
+    if function is copyreg.__newobj__ and obj.__class__ is not arguments[0]:  # type: ignore[attr-defined]
+        return guarded_call, (function, arguments), state, items, pairs, setter
+    return function, arguments, state, items, pairs, setter
+
+
+def _setter(cls: type, state: Any) -> Any:
+    """Plain attributes are set without asking the object for a `__setstate__`, which its `__getattr__` may answer."""
+    if hasattr(cls, "__setstate__"):
+        return None
+    if type(state) is dict and cls.__dictoffset__:
+        return _native.instance_fill
+    return set_state
 
 
 def _is_standard(cls: type) -> bool:
@@ -149,9 +155,8 @@ def set_state(obj: Any, state: Any) -> None:
     """What pickle's BUILD does, for objects that guarded_call made."""
     if type(obj) is tombstones.Absent:
         return
-    setter = getattr(obj, "__setstate__", None)
-    if setter is not None:
-        setter(state)
+    if hasattr(type(obj), "__setstate__"):
+        obj.__setstate__(state)
         return
     slots = None
     if isinstance(state, tuple) and len(state) == 2:

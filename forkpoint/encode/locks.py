@@ -76,10 +76,11 @@ def fill_thread(thread: Any, attributes: dict[str, Any]) -> None:
     """A thread that has not started, or has ended."""
     _native.instance_fill(thread, attributes)
     started = attributes["_started"].is_set()
-    if hasattr(_thread, "_ThreadHandle"):
-        thread._handle = _thread._ThreadHandle()
+    threads: Any = _thread
+    if hasattr(threads, "_ThreadHandle"):
+        thread._handle = threads._ThreadHandle()
         if started:  # only a thread that ran has a handle that says so
-            _thread.start_joinable_thread(_return, handle=thread._handle)
+            threads.start_joinable_thread(_return, handle=thread._handle)
             thread._handle.join()
     else:
         thread._tstate_lock = None

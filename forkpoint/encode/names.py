@@ -15,12 +15,14 @@ from typing import Any, Final
 
 from forkpoint import _native
 
+_SAMPLES: Final[tuple[Any, ...]] = ([], (), "", "é", b"", bytearray(), range(0), range(1 << 70), set(), deque())
+
 HIDDEN: Final[dict[str, type]] = {
     kind.__name__: kind
     for kind in (
         *(type(iter(getattr({}, view)())) for view in ("keys", "values", "items")),
         *(type(reversed(getattr({}, view)())) for view in ("keys", "values", "items")),
-        *(type(iter(sample)) for sample in ([], (), "", "é", b"", bytearray(), range(0), range(1 << 70), set(), deque())),
+        *map(type, map(iter, _SAMPLES)),
         type(iter(memoryview(b""))),
         type(iter(OrderedDict())),
         type(reversed([])),
@@ -41,6 +43,12 @@ def hidden_type(name: str) -> type:
     return HIDDEN[name]
 
 
+def _modules() -> list[tuple[str, Any]]:
+    """What `sys.modules` holds that is a module: it may hold anything."""
+    entries: list[tuple[str, Any]] = list(sys.modules.items())
+    return [(name, module) for name, module in entries if isinstance(module, ModuleType)]
+
+
 def follow(module: Any, path: str) -> Any:
     """The object at a dotted path below a module; AttributeError when it is not there."""
     for part in path.split("."):
@@ -51,14 +59,12 @@ def follow(module: Any, path: str) -> Any:
 class Names:
     """Paths of the objects that libraries own."""
 
-    def __init__(self, by_value: Collection[ModuleType], named: Mapping[int, tuple[str, str]]) -> None:
+    def __init__(self, by_value: Collection[Any], named: Mapping[int, tuple[str, str]]) -> None:
         self.by_value = {module.__name__ for module in by_value} | {"__main__"}
         self._own = {id(module) for module in by_value}
         self.named = dict(named)
         self.named[id(_native.NULL)] = ("forkpoint._native", "NULL")
-        self.namespaces = {
-            id(module.__dict__): name for name, module in list(sys.modules.items()) if isinstance(module, ModuleType)
-        }
+        self.namespaces = {id(module.__dict__): name for name, module in _modules()}
         self._offered: dict[int, tuple[str, str]] | None = None
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
@@ -71,7 +77,20 @@ class Names:
             module = sys.modules.get(module_name)
             if module is not None and self._leads_to(module, path, obj):
                 return module_name, path
-        return self._offers().get(id(obj))
+        found = self._offers().get(id(obj))
+        if found is None and isinstance(obj, type) and issubclass(obj, type):
+            found = self._of_instance(obj)
+        return found
+
+    def _of_instance(self, meta: type) -> tuple[str, str] | None:
+        """A metaclass that no module offers (those of ctypes), through a library's class of it."""
+        for module_name, path in self._offers().values():
+            try:
+                if type(follow(sys.modules[module_name], path)) is meta:
+                    return module_name, f"{path}.__class__"
+            except (AttributeError, KeyError):
+                continue
+        return None
 
     @staticmethod
     def _leads_to(module: Any, path: str, obj: Any) -> bool:
@@ -84,8 +103,8 @@ class Names:
         """Every class and function in a library's namespace; made when a name alone does not lead there."""
         if self._offered is None:
             found: dict[int, tuple[str, str]] = {}
-            for name, module in list(sys.modules.items()):
-                if isinstance(module, ModuleType) and id(module) not in self._own:
+            for name, module in _modules():
+                if id(module) not in self._own:
                     _native.name_callables(found, name, module.__dict__, self.by_value)
             self._offered = found
         return self._offered

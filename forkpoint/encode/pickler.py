@@ -24,8 +24,8 @@ class _Pickler(pickle.Pickler):
     """The C pickler with the session's filter and reducers."""
 
     def __init__(self, writer: StreamWriter, session: Session) -> None:
-        self.persistent_id = session.filter  # read by Pickler.__init__
-        self.reducer_override = session.reduce  # type: ignore[assignment]
+        self.persistent_id = session.filter  # type: ignore[method-assign]  # read by Pickler.__init__
+        self.reducer_override = session.reduce  # type: ignore[method-assign]
         super().__init__(writer, protocol=5)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from pickle import PickleBuffer
 
 from forkpoint.encode.chunker import STREAM_CHUNK_MAX_BYTES, buffer_cuts, stream_cut
 from forkpoint.errors import IntegrityError
@@ -26,13 +27,15 @@ class StreamWriter:
         self._length = 0
         self._chunks: list[bytes] = []
 
-    def write(self, data: bytes | bytearray | memoryview) -> int:
+    def write(self, data: bytes | bytearray | memoryview | PickleBuffer) -> int:
         """Take `data` over; chunks it completes go to the sink."""
-        self._pending += data
-        self._length += len(data)
+        with memoryview(data) as view:
+            size = view.nbytes
+            self._pending += view
+        self._length += size
         if len(self._pending) >= STREAM_CHUNK_MAX_BYTES:
             self._drain()
-        return len(data)
+        return size
 
     def _drain(self) -> None:
         start = 0
@@ -66,6 +69,7 @@ class StreamReader(io.RawIOBase):
         self._current = memoryview(b"")
 
     def readable(self) -> bool:
+        """Always."""
         return True
 
     def readinto(self, target: object) -> int:

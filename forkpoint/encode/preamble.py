@@ -104,7 +104,7 @@ def write(
         if len(entry) == 4 and filename.startswith("<"):
             sources.setdefault(filename, "".join(entry[2]))
     preamble = Preamble(
-        path=tuple(entry for entry in sys.path if isinstance(entry, str)),
+        path=tuple(map(str, sys.path)),
         cwd=_cwd(),
         imports=tuple(imports),
         modules=tuple(_facts(module) for module in modules),

@@ -6,13 +6,14 @@ import importlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
-from forkpoint.model import FrameRecord, ReduceContext, Reducer
+from forkpoint.model import FrameRecord, ReduceContext
 
 FAMILIES: Final = (
     "classes",
     "containers",
     "contexts",
     "exceptions",
+    "external",
     "files",
     "functions",
     "generators",
@@ -71,14 +72,17 @@ class Registered:
     """The reducers of this package, by exact type and along the MRO."""
 
     def __init__(self) -> None:
-        self.exact: dict[type, Any] = {}
-        self.inherited: dict[type, Any] = {}
+        self.exact: dict[type, OwnReducer] = {}
+        self.inherited: dict[type, OwnReducer] = {}
 
     def load(self) -> None:
         """Import every family."""
         for family in FAMILIES:
             importlib.import_module(f"forkpoint.encode.{family}")
 
+
+OwnReducer = Callable[[Any, Any], Any]
+"""A reducer of this package: its context is a `Context`."""
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -98,7 +102,7 @@ def reduces(*types: type, subclasses: bool = False) -> Callable[[_F], _F]:
     return register
 
 
-def along_mro(cls: type, table: Mapping[type, Reducer]) -> Reducer | None:
+def along_mro(cls: type, table: Mapping[type, OwnReducer]) -> OwnReducer | None:
     """The reducer of the nearest base class in `table`."""
     for base in cls.__mro__:
         if base in table:

@@ -9,12 +9,11 @@ from forkpoint import _native
 from forkpoint.encode import containers, instances, library, modules
 from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
-from forkpoint.encode.reducers import REGISTERED, along_mro
+from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
 from forkpoint.encode.tombstones import make
 from forkpoint.errors import Refused
 from forkpoint.limits import BUFFER_BYTES_MIN
 from forkpoint.model import ChunkSink, FrameRecord, Pod, ProgramImage, Reducer
-
 
 
 class Diverted:
@@ -53,7 +52,7 @@ class Session:
         self._positions = positions
         frames = image.stack.frames if image.stack is not None else ()
         self._running = {id(frame.generator): frame for frame in frames if frame.generator is not None}
-        self._plans: dict[type, Reducer] = {Diverted: _reduce_diverted, BufferPod: _reduce_buffer_pod}
+        self._plans: dict[type, OwnReducer] = {Diverted: _reduce_diverted, BufferPod: _reduce_buffer_pod}
         self._program_classes: dict[type, bool] = {}
         self._diverted: dict[int, Diverted] = {}
         self.pickler: Any = None
@@ -75,7 +74,7 @@ class Session:
             plan = self._plans[cls] = self._plan(cls)
         return plan(obj, self)
 
-    def _plan(self, cls: type) -> Reducer:
+    def _plan(self, cls: type) -> OwnReducer:
         """Decided once per class: adapters first, then our families, the program's own classes, the library's way."""
         if cls in _LEFT_TO_PICKLE:
             return _leave
@@ -87,7 +86,7 @@ class Session:
             return self._named_first(exact)
         return self._named_first(self._or_else(along_mro(cls, self._foreign), cls))
 
-    def _or_else(self, reducer: Reducer | None, cls: type) -> Reducer:
+    def _or_else(self, reducer: OwnReducer | None, cls: type) -> OwnReducer:
         """A reducer that may decline, then what we would do ourselves."""
         own = REGISTERED.exact.get(cls) or along_mro(cls, REGISTERED.inherited)
         if own is None:
@@ -102,7 +101,7 @@ class Session:
 
         return reduce
 
-    def _named_first(self, reducer: Reducer) -> Reducer:
+    def _named_first(self, reducer: OwnReducer) -> OwnReducer:
         named = self._names.named
 
         def reduce(obj: Any, context: Any) -> Any:
@@ -139,9 +138,11 @@ class Session:
     # ---- what the reducers ask
 
     def is_by_value(self, module: object) -> bool:
+        """See `reducers.Context`."""
         return module in self._names.by_value
 
     def is_program_class(self, cls: type) -> bool:
+        """See `reducers.Context`."""
         known = self._program_classes.get(cls)
         if known is None:
             if not _native.is_python_class(cls):
@@ -152,18 +153,23 @@ class Session:
         return known
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
+        """See `reducers.Context`."""
         return self._names.path_of(obj)
 
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
+        """See `reducers.Context`."""
         return self._names.namespaces.get(id(namespace))
 
     def running(self, generator: Any) -> FrameRecord | None:
+        """See `reducers.Context`."""
         return self._running.get(id(generator))
 
     def position_of(self, descriptor: int) -> int | None:
+        """See `reducers.Context`."""
         return self._positions.get(descriptor)
 
     def later(self, phase: int, function: Callable[..., Any], *args: Any) -> None:
+        """See `reducers.Context`."""
         self.postponed.append((phase, function, args))
 
     def buffer(self, view: memoryview, itemsize: int = 1) -> Any:
@@ -220,5 +226,3 @@ def buffer_source(name: str) -> Any:
     if _buffers is None:
         raise RuntimeError("buffers exist only while a restore point is being decoded")
     return _buffers(name)
-
-

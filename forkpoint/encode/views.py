@@ -36,7 +36,7 @@ def released_view() -> memoryview:
 
 
 @reduces(memoryview)
-def _reduce_view(obj: memoryview, context: Context) -> Any:
+def _reduce_view(obj: Any, context: Context) -> Any:
     try:
         exporter = obj.obj
     except ValueError:

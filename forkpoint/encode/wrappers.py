@@ -42,7 +42,7 @@ def fill_method_wrapper(obj: Any, state: tuple[Any, dict[str, Any] | None]) -> N
     """What a static or class method wraps."""
     function, attributes = state
     base = staticmethod if isinstance(obj, staticmethod) else classmethod
-    base.__init__(obj, function)  # type: ignore[arg-type]
+    base.__init__(obj, function)
     if attributes:
         obj.__dict__.clear()
         _native.instance_fill(obj, attributes)
@@ -53,10 +53,13 @@ def _reduce_method_wrapper(obj: Any, context: Context) -> Any:
     return fresh, (type(obj),), (obj.__func__, _attributes(obj)), None, None, fill_method_wrapper
 
 
+set_partial: Any = vars(functools.partial)["__setstate__"]
+
+
 def fill_partial(obj: Any, state: tuple[Any, ...]) -> None:
     """What a partial calls and with what."""
     function, arguments, keywords, attributes = state
-    functools.partial.__setstate__(obj, (function, arguments, keywords, attributes))
+    set_partial(obj, (function, arguments, keywords, attributes))
 
 
 @reduces(functools.partial, subclasses=True)
@@ -113,9 +116,9 @@ def fill_cache(cache: Any, state: tuple[Any, dict[str, Any]]) -> None:
     cache.__dict__.update(attributes)
 
 
-def warm_cache(cache: Any, typed: bool, calls: list[tuple[Any, ...]], hits: int, misses: int) -> None:
+def warm_cache(cache: Any, calls: list[tuple[Any, ...]], hits: int, misses: int) -> None:
     """Put the entries back, oldest first, by calling the cache around a function that answers from them."""
-    function, _, _, mark, _ = _native.lru_read(cache)
+    function = _native.lru_read(cache)[0]
     results: list[Any] = []
     _native.lru_set(cache, lambda *arguments, **keywords: results[-1], 0, 0)
     try:
@@ -128,15 +131,11 @@ def warm_cache(cache: Any, typed: bool, calls: list[tuple[Any, ...]], hits: int,
 
 def _as_call(key: Any, mark: Any, typed: bool) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments whose key this is (`functools._make_key`)."""
-    if type(key) is not tuple and not isinstance(key, tuple):
-        items = getattr(key, "__iter__", None)
-        if items is None or isinstance(key, str | int):
-            return (key,), {}
-    flat = list(key)
+    if not isinstance(key, tuple | list):  # a single int or str stands for itself
+        return (key,), {}
+    flat: list[Any] = list(key)
     if typed:
-        has_mark = any(item is mark for item in flat)
-        count = (len(flat) - (1 if has_mark else 0)) // 2 if not has_mark else _typed_length(flat, mark)
-        flat = flat[:count]
+        flat = flat[: _typed_length(flat, mark) if any(item is mark for item in flat) else len(flat) // 2]
     for index, item in enumerate(flat):
         if item is mark:
             pairs = flat[index + 1 :]
@@ -157,5 +156,5 @@ def _reduce_cache(obj: Any, context: Context) -> Any:
     parameters = obj.cache_parameters()
     typed = parameters["typed"]
     calls = [(*_as_call(key, mark, typed), result) for key, result in entries]
-    context.later(FINISH, warm_cache, obj, typed, calls, hits, misses)
+    context.later(FINISH, warm_cache, obj, calls, hits, misses)
     return fresh_cache, (parameters["maxsize"], typed), (function, obj.__dict__), None, None, fill_cache

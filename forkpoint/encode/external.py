@@ -1,0 +1,68 @@
+"""Small C objects of the standard library that pickle knows nothing of: csv readers and writers, struct formats."""
+
+from __future__ import annotations
+
+import _csv
+import _struct
+import gc
+from typing import Any
+
+from forkpoint import _native
+from forkpoint.encode.reducers import Context, reduces
+
+_DIALECT_FIELDS = "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict".split()
+_reader = type(_csv.reader(()))
+_dialect = type(_csv.reader(()).dialect)
+
+
+def make_dialect(options: dict[str, Any]) -> Any:
+    """A csv dialect as readers and writers hold it."""
+    return _csv.reader((), **options).dialect
+
+
+@reduces(_dialect)
+def _reduce_dialect(obj: Any, context: Context) -> Any:
+    return make_dialect, ({name: getattr(obj, name) for name in _DIALECT_FIELDS},)
+
+
+def make_reader(source: Any, dialect: Any, line: int) -> Any:
+    """A csv reader between two rows."""
+    reader = _csv.reader(source, dialect)
+    _native.member_set(vars(type(reader))["line_num"], reader, line)
+    return reader
+
+
+@reduces(_reader)
+def _reduce_reader(obj: Any, context: Context) -> Any:
+    sources = [value for value in gc.get_referents(obj) if hasattr(value, "__next__")]
+    if not sources:
+        return context.tombstone(obj, "a csv reader without its source")
+    return make_reader, (sources[0], obj.dialect, obj.line_num)
+
+
+class _Target:
+    """Gives csv.writer the very write method that another writer had."""
+
+    def __init__(self, write: Any) -> None:
+        self.write = write
+
+
+_writer = type(_csv.writer(_Target(print)))
+
+
+def make_writer(write: Any, dialect: Any) -> Any:
+    """A csv writer over that write method."""
+    return _csv.writer(_Target(write), dialect)
+
+
+@reduces(_writer)
+def _reduce_writer(obj: Any, context: Context) -> Any:
+    targets = [value for value in gc.get_referents(obj) if callable(value) and not isinstance(value, type)]
+    if not targets:
+        return context.tombstone(obj, "a csv writer without its target")
+    return make_writer, (targets[0], obj.dialect)
+
+
+@reduces(_struct.Struct)
+def _reduce_struct(obj: Any, context: Context) -> Any:
+    return _struct.Struct, (obj.format,)

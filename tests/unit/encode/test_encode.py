@@ -1,0 +1,233 @@
+"""What `encode` and `decode` promise beyond single values."""
+
+from __future__ import annotations
+
+import gc
+import random
+import sys
+import threading
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from forkpoint import _native
+from forkpoint.capture import roots
+from forkpoint.encode import chunker
+from forkpoint.encode.pickler import encode
+from forkpoint.encode.unpickler import decode, decode_preamble
+from forkpoint.errors import IntegrityError, Refused, TombstoneError
+from forkpoint.limits import BUFFER_BYTES_MIN, CHUNK_BYTES
+from forkpoint.model import Encoded, ProgramImage, ReduceContext
+
+sys.path.insert(0, str(Path(__file__).parent))
+from memory_store import MemoryStore  # noqa: E402
+
+
+class World:
+    """A program of one module, encoded and decoded in this process."""
+
+    def __init__(self, source: str) -> None:
+        self.module = self._fresh()
+        exec(compile(source, "<program>", "exec", dont_inherit=True), self.module.__dict__)
+        self.store = MemoryStore()
+
+    @staticmethod
+    def _fresh() -> types.ModuleType:
+        module = types.ModuleType("program_under_test")
+        sys.modules[module.__name__] = module
+        return module
+
+    def encode(self, **options: Any) -> Encoded:
+        found = roots.find()
+        only = roots.Roots((self.module,), found.imports)
+        image = ProgramImage((self.module,), found.imports, None, {})
+        options.setdefault("reducers", {})
+        return encode(image, named=roots.named(only), sink=self.store, **options)
+
+    def again(self, **options: Any) -> types.ModuleType:
+        encoded = self.encode(**options)
+        module = self._fresh()
+        decode(encoded.pods, self.store)
+        return module
+
+
+@pytest.fixture(autouse=True)
+def _no_module_left() -> Iterator[None]:
+    yield
+    sys.modules.pop("program_under_test", None)
+
+
+class Blob:
+    """An object of a library with a large buffer: what an adapter's reducer saves."""
+
+    def __init__(self, data: bytearray) -> None:
+        self.data = data
+
+
+def rebuild_blob(source: Any) -> Blob:
+    blob = Blob(bytearray(source.nbytes))
+    source.readinto(memoryview(blob.data))
+    return blob
+
+
+def reduce_blob(obj: Blob, context: ReduceContext) -> Any:
+    return rebuild_blob, (context.buffer(memoryview(obj.data), 4),)
+
+
+def test_a_large_buffer_is_a_pod_of_fixed_chunks_and_its_owner_keeps_its_aliases() -> None:
+    world = World("one = two = None")
+    data = bytearray(random.Random(1).randbytes(CHUNK_BYTES * 2 + 100))
+    world.module.one = world.module.two = Blob(data)  # type: ignore[attr-defined]
+    world.module.small = Blob(bytearray(b"tiny"))  # type: ignore[attr-defined]
+    encoded = world.encode(reducers={Blob: reduce_blob})
+    (pod,) = [pod for pod in encoded.pods if pod.kind == "buffer"]
+    assert pod.length == len(data) >= BUFFER_BYTES_MIN
+    assert [size for kind, itemsize, size in world.store.kinds if (kind, itemsize) == ("buffer", 4)] == [
+        CHUNK_BYTES, CHUNK_BYTES, 100,
+    ]  # fmt: skip
+    restored = World._fresh()
+    decode(encoded.pods, world.store)
+    assert restored.one is restored.two
+    assert restored.one.data == data
+    assert restored.small.data == b"tiny"
+
+
+def test_a_reducer_that_refuses_stops_the_dump() -> None:
+    def refuse(obj: Blob, context: ReduceContext) -> Any:
+        raise Refused("an open graph")
+
+    world = World("")
+    world.module.deep = [{"x": Blob(bytearray())}]  # type: ignore[attr-defined]
+    with pytest.raises(Refused, match="an open graph"):
+        world.encode(reducers={Blob: refuse})
+
+
+def test_a_reducer_that_declines_or_fails_does_not_stop_the_dump() -> None:
+    def decline(obj: Blob, context: ReduceContext) -> Any:
+        return NotImplemented
+
+    def fail(obj: Blob, context: ReduceContext) -> Any:
+        raise RuntimeError("broken adapter")
+
+    world = World("")
+    world.module.blob = Blob(bytearray(b"x"))  # type: ignore[attr-defined]
+    assert world.again(reducers={Blob: decline}).blob.data == b"x"
+    encoded = world.encode(reducers={Blob: fail})
+    assert [(t.path, t.reason) for t in encoded.tombstones] == [
+        ("program_under_test.blob", "RuntimeError: broken adapter")
+    ]
+
+
+def test_what_cannot_be_saved_is_named_in_the_users_words_and_says_so_when_touched() -> None:
+    world = World(
+        "import select\n"
+        "class Loader: pass\n"
+        "class Trainer: pass\n"
+        "trainer = Trainer(); trainer.loader = Loader(); trainer.loader._poll = select.epoll()\n"
+    )
+    (tombstone,) = world.encode().tombstones
+    assert tombstone.path == "program_under_test.trainer.loader._poll"
+    assert tombstone.type == "select.epoll"
+    restored = world.again()
+    with pytest.raises(TombstoneError, match=r"trainer\.loader\._poll \(select\.epoll\)"):
+        restored.trainer.loader._poll.poll()
+    with pytest.raises(TombstoneError):
+        bool(restored.trainer.loader._poll)
+    (second,) = world.encode().tombstones
+    assert second == tombstone
+
+
+def test_a_list_of_100000_nodes_is_dumped_loaded_and_freed() -> None:
+    world = World(
+        "class Node:\n"
+        "    def __init__(self, following): self.following = following\n"
+        "head = None\n"
+        "nested = []\n"
+        "for _ in range(100_000):\n"
+        "    head = Node(head)\n"
+        "    nested = [nested]\n"
+    )
+    restored = world.again()
+    count, node = 0, restored.head
+    while node is not None:
+        count, node = count + 1, node.following
+    assert count == 100_000
+    restored.__dict__.clear()
+    world.module.__dict__.clear()
+    gc.collect()
+
+
+def test_the_deep_stack_is_this_thread_and_hands_exceptions_on() -> None:
+    me = threading.get_ident()
+    assert _native.call_deep(threading.get_ident) == me
+    with pytest.raises(ZeroDivisionError):
+        _native.call_deep(lambda: 1 // 0)
+    limit = sys.getrecursionlimit()
+
+    def depth(n: int) -> int:
+        return 0 if n == 0 else 1 + depth(n - 1)
+
+    assert _native.call_deep(lambda: depth(limit * 3)) == limit * 3
+    with pytest.raises(RecursionError):
+        depth(limit * 3)
+
+
+def test_stream_boundaries_survive_an_insertion() -> None:
+    def cuts(data: bytes) -> list[bytes]:
+        pieces, start = [], 0
+        while length := chunker.stream_cut(data, start):
+            pieces.append(data[start : start + length])
+            start += length
+        return pieces
+
+    data = random.Random(5).randbytes(3_000_000)
+    before, after = cuts(data), cuts(data[:1000] + b"inserted" + data[1000:])
+    assert len(before) > 20
+    assert len(set(before) - set(after)) <= 2
+    assert all(chunker.STREAM_CHUNK_MIN_BYTES <= len(p) <= chunker.STREAM_CHUNK_MAX_BYTES for p in before)
+    assert cuts(bytes(2_000_000))[0] == bytes(chunker.STREAM_CHUNK_MAX_BYTES) or len(cuts(bytes(2_000_000))) > 7
+
+
+def test_the_preamble_is_read_without_unpickling(tmp_path: Path) -> None:
+    source = tmp_path / "program_under_test.py"
+    source.write_text("value = 1\n")
+    world = World("")
+    world.module.__file__ = str(source)
+    encoded = world.encode()
+    preamble = decode_preamble(encoded.pods, world.store)
+    assert preamble.modules[0].name == "program_under_test"
+    assert preamble.modules[0].file == str(source)
+    assert preamble.sources[str(source)] == "value = 1\n"
+    assert tuple(sys.path) == preamble.path
+    assert "json" in preamble.imports
+    damaged = MemoryStore()
+    damaged.chunks = dict.fromkeys(world.store.chunks, b"{")
+    with pytest.raises(IntegrityError):
+        decode_preamble(encoded.pods, damaged)
+
+
+def test_a_module_keeps_the_order_of_its_names_and_its_very_dict() -> None:
+    world = World("b = 1\na = 2\ndef f(): return a\n")
+    expected = [name for name in world.module.__dict__ if name not in ("__builtins__", "__loader__", "__spec__")]
+    restored = world.again()
+    names = [name for name in restored.__dict__ if name not in ("__builtins__", "__loader__", "__spec__")]
+    assert names == expected
+    assert restored.f.__globals__ is restored.__dict__
+
+
+def test_set_tables_are_read_and_filled_exactly() -> None:
+    rng = random.Random(9)
+    for _ in range(200):
+        original = set(rng.sample(range(1000), rng.randrange(60)))
+        for key in list(original)[::2]:
+            original.discard(key)
+        read = _native.set_read(original)
+        filled: set[int] = {1, 2, 3}
+        assert _native.set_fill(filled, *read)
+        assert _native.set_read(filled) == read
+        original.add(5000)
+        filled.add(5000)
+        assert list(filled) == list(original)
