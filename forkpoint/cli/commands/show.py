@@ -58,7 +58,7 @@ def contents(manifest: Manifest) -> dict[str, Any]:
 
 
 def without_secrets(value: Any) -> Any:
-    """The same JSON without what a restore needs and nobody else may see: a known hash secret makes dicts attackable."""
+    """The same JSON without the hash secret: whoever knows it can make a program's dicts slow."""
     if isinstance(value, Mapping):
         return {name: without_secrets(item) for name, item in value.items() if name != "hash_secret"}
     return value
