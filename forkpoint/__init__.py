@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     )
     from forkpoint.point import Checkpoint
 
+from forkpoint.snapshot import stdout as _stdout
+
 __version__ = "0.1.0"
+
+# From here on, what the program prints is counted: a checkpoint() much later has to know how much that was.
+_stdout.install()
 
 __all__ = [
     "Checkpoint",

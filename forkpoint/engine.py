@@ -10,11 +10,9 @@ from __future__ import annotations
 import atexit
 import datetime
 import os
-import subprocess
 import sys
 import time
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +26,7 @@ from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
+from forkpoint.order import interpreter_flags
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -107,14 +106,13 @@ class Engine:
             facts={"kind": "plain"},
         )
         engine = cls(settings, store, info, lease.acquire(store, info.id))
-        atexit.register(engine.end, quick=True)
+        atexit.register(engine._end_plain)
         return engine
 
     # ------------------------------------------------------------------ the program's life
 
     def begin(self) -> None:
-        """Called before the program's first line, and again in a restored process: counters and timers start."""
-        stdout.install()
+        """Automatic commits begin: before the program's first line, and again in a restored process."""
         self._trigger = Autosave(self)
         self._trigger.start()
 
@@ -141,6 +139,12 @@ class Engine:
             say(f"the end of the run could not be recorded: {problem}")
         if not self.settings.quiet:
             self._say_end(finished)
+
+    def _end_plain(self) -> None:
+        """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
+        if hasattr(sys, "last_value"):
+            self.leaving(1, finished=False)
+        self.end()
 
     def _say_end(self, finished: bool) -> None:
         totals = self.totals
@@ -217,7 +221,7 @@ class Engine:
         if problem:
             raise errors.Refused(problem)
         captured = time.perf_counter()
-        point = uuid.uuid4().hex
+        point = home.new_id()
         child = forker.fork(
             lambda side: self._write(side, point, moment),
             keep_fds=(self._lease.fd,),
@@ -331,7 +335,7 @@ class Engine:
         """What it takes to start this program again, and what it ran on."""
         start = {
             "python": list(sys.version_info[:3]),
-            "flags": subprocess._args_from_interpreter_flags(),  # type: ignore[attr-defined]
+            "flags": interpreter_flags(),
             "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
             "hash_secret": _native.hash_secret().hex(),
             "frames": len(moment.stack.frames),
@@ -341,24 +345,45 @@ class Engine:
 
     # ------------------------------------------------------------------ coming back
 
-    def go_on(self, plan_fd: int, cwd: str | None) -> None:
-        """Bring the program back from the restore point in `plan_fd` and let it run to its end."""
+    def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
+        """Put the state of the restore point in `plan_fd` back; what is returned lets the program go on to its end.
+
+        Raises `RestoreFailed` when an object or a library's state cannot be put back; the store is unchanged, and this
+        process must not go on.
+        """
         with open(plan_fd, "rb") as stream:
             stream.seek(0)
             plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
+        try:
+            image = self._rebuild(manifest, source, cwd)
+        except errors.ForkpointError:
+            raise
+        except Exception as problem:
+            raise errors.RestoreFailed(
+                f"restore point {manifest.point[:12]} cannot be brought back: {type(problem).__name__}: {problem}",
+                hint=f"an earlier one: forkpoint restore {manifest.run[:8]}@{plan.seq - 1} --store {self.store.path}",
+            ) from problem
+        finally:
+            source.close()
+        known.reset(self.store, self.run, manifest.point, plan.packs_by_chunk())
+        self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
+        captured = image.stack
+        assert captured is not None
+        return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
+
+    def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
         preamble = unpickler.decode_preamble(manifest.pods, source)
         install.prepare(preamble, cwd)
         ambient.prepare(preamble.facts)
         image = unpickler.decode(manifest.pods, source)
-        self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
         registry.restore(image.ambient["forkpoint"])
         ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())
-        source.close()
-        known.reset(self.store, self.run, manifest.point, plan.packs_by_chunk())
+        return image
+
+    def _resume(self, captured: CapturedStack, point: Checkpoint) -> object:
         for function in registry.after_restore:
             function()
-        assert image.stack is not None
         self.begin()
-        resume.resume(image.stack, Checkpoint(manifest.point, restored=True))
+        return resume.resume(captured, point)

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import atexit
 import importlib.machinery
-import importlib.util
 import io
 import os
-import runpy
 import sys
 import types
 from collections.abc import Callable
@@ -33,11 +31,20 @@ def main(order_fd: int) -> None:
     order = Order.from_fd(order_fd)
     engine = _engine(order)
     if order.kind == "restore":
-        if engine is None:
-            raise SystemExit(errors.StartFailed.exit_status)
-        _finish(lambda: engine.go_on(order.plan_fd, order.cwd), engine)
+        _finish(_come_back(order, engine), engine)
     else:
         _finish(lambda: run_program(*_prepare(order), engine), engine)
+
+
+def _come_back(order: Order, engine: Engine | None) -> Callable[[], object]:
+    """The program, ready to go on; ends this process with the error's own status when it cannot be."""
+    if engine is None:
+        raise SystemExit(errors.StartFailed.exit_status)
+    try:
+        return engine.come_back(order.plan_fd, order.cwd)
+    except errors.ForkpointError as problem:
+        say("\n".join(filter(None, (str(problem), problem.hint))))
+        raise SystemExit(problem.exit_status) from None
 
 
 def _engine(order: Order) -> Engine | None:
@@ -61,7 +68,7 @@ def run_program(code: types.CodeType, module: types.ModuleType, engine: Engine |
 capture_stack.set_base(run_program.__code__)
 
 
-def _finish(program: Callable[[], None], engine: Engine | None) -> None:
+def _finish(program: Callable[[], object], engine: Engine | None) -> None:
     """Run `program` and leave as plain python would: same traceback, same exit status, forkpoint's end told."""
     if engine is not None:
         atexit.register(engine.end)
@@ -167,6 +174,8 @@ def _prepare_module(order: Order, module: types.ModuleType) -> tuple[types.CodeT
 
 def _module_code(name: str, module: types.ModuleType) -> tuple[types.CodeType, types.ModuleType]:
     """Find a module to be run as `__main__`, as runpy._run_module_as_main does."""
+    import runpy
+
     try:
         if name == _NAME:
             _, spec, code = runpy._get_main_module_details()  # type: ignore[attr-defined]

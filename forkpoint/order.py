@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -44,8 +43,16 @@ class Order:
             return cls(**json.loads(stream.read()))
 
 
+def interpreter_flags() -> list[str]:
+    """This interpreter's own -W, -X and other flags, as a command line has them."""
+    import subprocess  # slow to import, and most starts have it loaded or never ask
+
+    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    return flags
+
+
 def command_line(order: Order) -> list[str]:
     """The argument vector that starts `order` in this interpreter, with its -W, -X and other flags or `order`'s."""
-    flags = order.flags if order.flags is not None else subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
+    flags = interpreter_flags() if order.flags is None else order.flags
     boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
     return [sys.executable, *flags, boot, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]

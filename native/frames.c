@@ -123,7 +123,7 @@ static PyObject *recursion_used(PyObject *module, PyObject *unused)
     (void)module;
     (void)unused;
     PyThreadState *ts = PyThreadState_Get();
-    return PyLong_FromLong(fp_recursion_limit(ts) - *fp_recursion_remaining(ts));
+    return PyLong_FromLong(fp_recursion_limit(ts) - *fp_recursion_remaining(ts) - FP_RECURSION_OF_BUILTIN);
 }
 
 int forkpoint_fill_frame(fp_frame *frame, PyObject *slots, long position)

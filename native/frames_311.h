@@ -83,6 +83,10 @@ static inline void fp_link(PyThreadState *ts, fp_frame *frame, fp_frame *previou
     fp_set_current(ts, frame);
 }
 
+/* What a built-in function finds used up by its own call: C calls count on 3.11.
+     https://github.com/python/cpython/blob/v3.11.7/Objects/methodobject.c#L427 */
+#define FP_RECURSION_OF_BUILTIN 1
+
 /* How many Python calls are still allowed (may be negative while an overflow is handled), and the limit. */
 static inline int *fp_recursion_remaining(PyThreadState *ts)
 {

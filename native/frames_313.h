@@ -80,6 +80,9 @@ static inline void fp_link(PyThreadState *ts, fp_frame *frame, fp_frame *previou
     fp_set_current(ts, frame);
 }
 
+/* What a built-in function finds used up by its own call: C calls are counted elsewhere. */
+#define FP_RECURSION_OF_BUILTIN 0
+
 /* How many Python calls are still allowed (may be negative while an overflow is handled), and the limit. */
 static inline int *fp_recursion_remaining(PyThreadState *ts)
 {

@@ -80,7 +80,7 @@ def bench(python: str, scratch: Path, name: str, code: str) -> Bench:
     source = scratch / f"{name} source"
     source.mkdir()
     (source / "program.py").write_text(code)
-    return Bench(Program(name, ("program.py",), source), scratch / name, python)
+    return Bench(Program(name, ("program.py",), source), scratch / name, python, automatic=True)
 
 
 def say(name: str, figure: float, bar: float, note: str = "") -> bool:

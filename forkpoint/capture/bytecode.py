@@ -25,6 +25,12 @@ _NO_FALL_THROUGH: Final = frozenset(
     }
 )
 _JUMPS: Final = frozenset(opcode.hasjrel)
+# What an instruction takes off the stack, where that does not follow from its effect (see Instruction.pops).
+_TAKES_NOTHING: Final = frozenset(
+    {"NOP", "RESUME", "EXTENDED_ARG", "KW_NAMES", "MAKE_CELL", "COPY_FREE_VARS", "CACHE", "JUMP_FORWARD"}
+)
+_TAKES: Final = {"LOAD_ATTR": 1, "LOAD_METHOD": 1, "LOAD_SUPER_ATTR": 3, "BEFORE_WITH": 1, "UNPACK_SEQUENCE": 1}
+_LEAVES_NOTHING: Final = ("STORE_", "DELETE_", "POP_", "LIST_", "SET_", "DICT_", "MAP_", "JUMP_", "PRECALL")
 _CACHES: Final[Any] = opcode._inline_cache_entries  # type: ignore[attr-defined]
 _OPERANDS: Final = frozenset(getattr(opcode, "hasarg", range(opcode.HAVE_ARGUMENT, 256)))
 
@@ -32,11 +38,13 @@ _OPERANDS: Final = frozenset(getattr(opcode, "hasarg", range(opcode.HAVE_ARGUMEN
 class Instruction:
     """One instruction; indexes are in code units of two bytes.
 
-    `start` is the first of its EXTENDED_ARG prefixes, `next` the instruction after its caches, `depth` the value
-    stack's depth before it (-1 if it cannot be reached).
+    `start` is the first of its EXTENDED_ARG prefixes, `next` the instruction after its caches. `depth` is the value
+    stack's depth before it (-1 if it cannot be reached), `depth_after` when it has fallen through. `pops` is how many
+    values it takes off the stack (or, for SWAP, moves) before it puts its own there; for rare instructions it may
+    be too many, never too few.
     """
 
-    __slots__ = ("arg", "depth", "index", "name", "next", "opcode", "start", "target")
+    __slots__ = ("arg", "depth", "depth_after", "index", "name", "next", "opcode", "pops", "start", "target")
 
     def __init__(self, index: int, code: int, arg: int, start: int) -> None:
         self.index = index
@@ -45,7 +53,8 @@ class Instruction:
         self.arg = arg
         self.start = start
         self.next = index + 1 + (_CACHES.get(self.name, 0) if isinstance(_CACHES, dict) else _CACHES[code])
-        self.depth = -1
+        self.depth = self.depth_after = -1
+        self.pops = self._pops()
         self.target = -1
         if code in _JUMPS:
             self.target = self.next - arg if "BACKWARD" in self.name else self.next + arg
@@ -56,10 +65,18 @@ class Instruction:
             return 1  # what runs after it in the generator finds the first send()'s value; dis knows since 3.13
         return opcode.stack_effect(self.opcode, self.arg if self.opcode in _OPERANDS else None, jump=jump)
 
-    @property
-    def depth_after(self) -> int:
-        """The depth when it has fallen through."""
-        return self.depth + self.effect()
+    def _pops(self) -> int:
+        if self.name in _TAKES_NOTHING:
+            return 0
+        if self.name == "SWAP":
+            return self.arg
+        known = _TAKES.get(self.name)
+        if known is not None:
+            return known
+        effect = self.effect()
+        if effect > 0:
+            return 0 if self.name.startswith(("LOAD_", "PUSH_", "COPY", "FOR_ITER", "BUILD_", "IMPORT_")) else 1
+        return -effect if self.name.startswith(_LEAVES_NOTHING) else 1 - effect
 
 
 class Handler:
@@ -75,10 +92,15 @@ class Handler:
 
 
 class CodeMap:
-    """The instructions of one code object, by the code unit they begin at."""
+    """The instructions of one code object, by the code unit they begin at.
+
+    `locals_count` is how many slots of a frame are locals and cells: the value stack begins there (co_nlocalsplus).
+    """
 
     def __init__(self, code: CodeType) -> None:
         self.instructions = _instructions(code.co_code)
+        self.locals_count = _locals_count(code)
+        self._loaders: dict[tuple[int, int], Instruction | None] = {}
         self.handlers = list(_exception_table(code.co_exceptiontable))
         self._jumps = [i for i in self.instructions.values() if i.target >= 0]
         self._owner = [0] * (len(code.co_code) // 2)
@@ -108,8 +130,14 @@ class CodeMap:
 
         Certain means: every way that leads to `user` comes through it since it was loaded.
         """
+        key = (user.index, slot)
+        if key not in self._loaders:
+            self._loaders[key] = self._loader(user, slot)
+        return self._loaders[key]
+
+    def _loader(self, user: Instruction, slot: int) -> Instruction | None:
         found = self.previous(user)
-        while found is not None and found.depth > slot:
+        while found is not None and found.depth - found.pops > slot:
             found = self.previous(found)
         if found is None or found.depth < 0 or found.depth_after <= slot:
             return None
@@ -138,11 +166,12 @@ class CodeMap:
             if instruction.depth >= 0:
                 return
             instruction.depth = depth
+            instruction.depth_after = depth + instruction.effect()
             if instruction.target >= 0:
                 work.append((instruction.target, depth + instruction.effect(jump=True)))
             if instruction.name in _NO_FALL_THROUGH:
                 return
-            depth += instruction.effect()
+            depth = instruction.depth_after
             index = instruction.next
 
 
@@ -190,7 +219,7 @@ def code_map(code: CodeType) -> CodeMap:
     return made
 
 
-def locals_count(code: CodeType) -> int:
-    """How many slots of a frame are locals and cells; the value stack begins there (co_nlocalsplus)."""
+
+def _locals_count(code: CodeType) -> int:
     count = len(code.co_varnames) + len(code.co_freevars)
     return count + sum(1 for name in code.co_cellvars if name not in code.co_varnames)

@@ -57,7 +57,7 @@ class Outcome(NamedTuple):
 
 def operands(frame: Frame, call: Instruction) -> Call:
     """Where the operands of CALL, CALL_KW and CALL_FUNCTION_EX are."""
-    top = operand_depth(frame, call)
+    top = beginning(frame, call).depth
     if call.name == "CALL_FUNCTION_EX":
         below = 1 if VERSION < (3, 13) else 2
         return Call(top - 1 - (call.arg & 1) - below, top - 1 - (call.arg & 1), -1)
@@ -72,12 +72,11 @@ def operands(frame: Frame, call: Instruction) -> Call:
     return Call(start - 2, start - 1, call.arg + 1)
 
 
-def operand_depth(frame: Frame, call: Instruction) -> int:
-    """The stack depth before the call; on 3.11 PRECALL already counts the arguments off."""
+def beginning(frame: Frame, call: Instruction) -> Instruction:
+    """The instruction that finds all operands on the stack; on 3.11 PRECALL already counts the arguments off."""
     if VERSION == (3, 11) and call.name == "CALL":
-        precall = frame.map.previous(call)
-        return call.depth if precall is None else precall.depth
-    return call.depth
+        return frame.map.previous(call) or call
+    return call
 
 
 def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
@@ -87,9 +86,7 @@ def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
         return _exit_outcome(frame, where, callee)
     found = _called(frame, call, where, callee)
     if found is UNKNOWN:
-        name = spelled(frame, call, where.callable)
-        subject = f"`{name}`" if name else "C code"
-        raise NotPassedOn(f"{subject} is not Python code and is in the middle of calling {callee.code.co_qualname}()")
+        raise NotPassedOn(_unknown(spelled(frame, beginning(frame, call), where.callable), callee))
     if found is builtins.next:
         return _next_outcome(frame, call, where, callee)
     if type(found) in _UNBOUND:
@@ -98,6 +95,16 @@ def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
     if reached.name in ("next", "close"):
         _require_other_owner(frame, where, callee)
     return reached
+
+
+def _unknown(name: str, callee: Frame) -> str:
+    running = f"{callee.code.co_qualname}()"
+    if name == "class":
+        is_body = callee.kind == "code"
+        return f"the body of class {callee.code.co_qualname} is running" if is_body else f"a class is calling {running}"
+    if not name:
+        return f"C code, or a callable that cannot be told from here, is in the middle of calling {running}"
+    return f"`{name}` is not Python code, or cannot be told from here, and is in the middle of calling {running}"
 
 
 def _leaves_with(frame: Frame, call: Instruction) -> bool:
@@ -128,14 +135,12 @@ def _called(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
     address = frame.pointer(where.callable)
     if callee.function is not None and address == id(callee.function):
         return callee.function
-    expected = loaded(frame, call, where.callable)
+    expected = loaded(frame, beginning(frame, call), where.callable)
     subject = callee.subject
     if type(expected) is Method:
         if address == id(expected.function):
             return expected
-        # f(*args) of a bound method: the method object is nowhere but in the operand.
-        plain = type(expected.function) is types.FunctionType and expected.function is callee.function
-        if call.name == "CALL_FUNCTION_EX" and plain and expected.instance is subject:
+        if call.name == "CALL_FUNCTION_EX" and _is_plain(expected, callee):
             return expected
     elif expected is not UNKNOWN:
         if address == id(expected) or _lends_its_slot(expected, address):
@@ -147,6 +152,15 @@ def _called(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
         if address == id(subject) and _is_called_directly(frame, where, callee):
             return subject
     return _KNOWN.get(address, UNKNOWN)
+
+
+def _is_plain(expected: Method, callee: Frame) -> bool:
+    """Whether f(*args) of a bound method, which is nowhere but in the operand, obviously runs the callee."""
+    function, instance = expected
+    subject = callee.subject
+    if function is _TYPE_CALL and is_a(instance, type):
+        return is_in(instance, mro(type(subject))) and in_mro(type(subject), "__init__") is callee.function
+    return type(function) is types.FunctionType and function is callee.function and instance is subject
 
 
 def _lends_its_slot(expected: Any, address: int) -> bool:
@@ -174,7 +188,7 @@ def _next_outcome(frame: Frame, call: Instruction, where: Call, callee: Frame) -
     if where.arguments not in (1, 2):
         raise NotPassedOn("next() was called in a way that cannot be followed")
     if where.arguments == 2:
-        default = loaded(frame, call, where.first_argument + 1)
+        default = loaded(frame, beginning(frame, call), where.first_argument + 1)
         if type(default) is Method or frame.pointer(where.first_argument + 1) != id(default):
             raise NotPassedOn("next() has a default that cannot be told from here")
     iterator = frame.pointer(where.first_argument)
@@ -276,7 +290,9 @@ def _construct(called: type, callee: Frame) -> Outcome:
         if in_mro(type(subject), "__init__") is callee.function is not None:
             return Outcome("object", subject)
     name = class_name(called)
-    raise NotPassedOn(f"{name}() is being constructed and {callee.code.co_qualname}() is not its plain __init__")
+    if type(in_mro(called, "__init__")) is types.FunctionType:
+        raise NotPassedOn(f"{name}() is being constructed and {callee.code.co_qualname}() is not its plain __init__")
+    raise NotPassedOn(f"{name}() is not Python code and is calling {callee.code.co_qualname}()")
 
 
 # --------------------------------------------------------------------------------------- between instructions

@@ -23,7 +23,7 @@ _UNBOUND: Final = (types.MethodDescriptorType, types.WrapperDescriptorType)
 
 def is_a(value: Any, *kinds: type) -> bool:
     """isinstance() by the real type: isinstance() itself asks `value.__class__`, which may run the program's code."""
-    return any(issubclass(type(value), kind) for kind in kinds)
+    return issubclass(type(value), kinds)
 
 
 def is_in(value: Any, values: Iterable[Any]) -> bool:

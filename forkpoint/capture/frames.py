@@ -6,7 +6,7 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
-from forkpoint.capture.bytecode import CodeMap, Instruction, code_map, locals_count
+from forkpoint.capture.bytecode import CodeMap, Instruction, code_map
 from forkpoint.model import FrameKind, Location
 
 _CO_OPTIMIZED: Final = 0x1
@@ -63,7 +63,7 @@ class Frame(NamedTuple):
 
     def pointer(self, depth: int) -> int:
         """The raw address in the value stack slot at this depth; to be compared with `id()`, never followed."""
-        return _native.frame_pointer(self.address, locals_count(self.code) + depth)
+        return _native.frame_pointer(self.address, self.map.locals_count + depth)
 
     def local(self, index: int) -> Any:
         """The value of a local, looking into its cell; `_native.NULL` when it is not bound."""

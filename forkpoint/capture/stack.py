@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from forkpoint import _native
 from forkpoint.capture import transitions
-from forkpoint.capture.bytecode import VERSION, Instruction, locals_count
+from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.expressions import UNKNOWN
 from forkpoint.capture.frames import Frame, running
 from forkpoint.errors import Refused
@@ -53,15 +53,14 @@ def capture(mode: Mode, *, destination: int | None = None) -> CapturedStack:
     (in bytes). Raises Refused with a reason in the user's words. Must not be called while handling an exception.
     """
     _require_main_thread()
-    frames, ours = _program_frames()
+    frames, ours, used = _program_frames()
     handling = _native.exception_chain()[sum(1 for f in ours if f.generator is not None) :]
-    skipped = len(ours)
     innermost = frames[0]
     if mode == "call":
         plan = _call_plan(innermost, ours)
     else:
         plan = _start_plan(innermost, destination if mode == "jump" else None)
-    plan["recursion"] = max(_native.recursion_used() - skipped, 1)
+    plan["recursion"] = used
     records = [_record(innermost, plan, handling)]
     for frame, callee, constructed in _transitions(frames):
         records.append(_record(frame, transitions.plan(frame, callee, constructed), handling))
@@ -71,7 +70,7 @@ def capture(mode: Mode, *, destination: int | None = None) -> CapturedStack:
 def deepest_resumable() -> Resumable:
     """Walk from the outermost frame inwards as far as every transition is allowed. Raises Refused if none is."""
     _require_main_thread()
-    frames, _ = _program_frames()
+    frames, _, _ = _program_frames()
     outermost = [frame for frame in frames if frame.function is not None][-1]
     found, blocked = outermost, None
     for frame, callee, constructed in reversed(list(_transitions(frames))):
@@ -98,9 +97,12 @@ def _is_ours(frame: Frame) -> bool:
     return type(name) is str and (name == "forkpoint" or name.startswith("forkpoint."))
 
 
-def _program_frames() -> tuple[list[Frame], list[Frame]]:
-    """The program's frames and, inside of them, forkpoint's own; both innermost first."""
+def _program_frames() -> tuple[list[Frame], list[Frame], int]:
+    """The program's frames, forkpoint's own inside of them (both innermost first), and how much of the recursion
+    limit the program's frames use.
+    """
     frames = running()
+    used = _native.recursion_used() + 1  # running() was one call deeper
     count = 0
     while count < len(frames) and _is_ours(frames[count]) and id(frames[count].code) not in _bases:
         count += 1
@@ -115,7 +117,7 @@ def _program_frames() -> tuple[list[Frame], list[Frame]]:
         raise Refused("no code of the program is running")
     if not _bases.intersection(id(frame.code) for frame in frames):
         _require_main_module(program[-1])
-    return program, ours
+    return program, ours, max(used - len(ours), 1)
 
 
 def _require_main_module(outermost: Frame) -> None:
@@ -159,7 +161,7 @@ def _start_plan(frame: Frame, destination: int | None) -> dict[str, Any]:
     return {
         "outcome": "nothing",
         "next": instruction.start,
-        "keep": locals_count(frame.code) + frame.map.instructions[instruction.start].depth,
+        "keep": frame.map.locals_count + frame.map.instructions[instruction.start].depth,
     }
 
 
@@ -209,7 +211,7 @@ def _function(frame: Frame, slots: list[Any]) -> FunctionType | None:
     function = frame.function
     if function is None or function.__code__ is frame.code:
         return function
-    first = locals_count(frame.code) - len(frame.code.co_freevars)
+    first = frame.map.locals_count - len(frame.code.co_freevars)
     cells = slots[first : first + len(frame.code.co_freevars)]
     closure = tuple(cell if type(cell) is CellType else CellType() for cell in cells)
     return FunctionType(frame.code, frame.namespace, function.__name__, None, closure or None)

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.capture import attributes, operators
-from forkpoint.capture.bytecode import VERSION, Instruction, locals_count
+from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.callables import NotPassedOn, interrupts, outcome
 from forkpoint.capture.expressions import UNKNOWN, in_mro, is_a, spelled
 from forkpoint.capture.frames import Frame
@@ -70,7 +70,7 @@ def plan(frame: Frame, callee: Frame, constructed: Any = UNKNOWN) -> Plan:
         _check_handlers(frame, instruction)
     except NotPassedOn as refusal:
         raise Refused(str(refusal), location=str(frame.location)) from None
-    base = locals_count(frame.code)
+    base = frame.map.locals_count
     for depth in ("keep", "end_keep"):
         if depth in made:
             made[depth] += base
@@ -85,7 +85,8 @@ def _by_instruction(frame: Frame, instruction: Instruction, callee: Frame, const
         return _call(frame, instruction, callee)
     handler = _ALLOWED.get(name)
     if handler is None:
-        reason = _REASONS.get(name, "{callee}() was called by C code in the middle of an instruction ({name})")
+        known = _REASONS["TO_BOOL"] if name.startswith("POP_JUMP") else None
+        reason = known or _REASONS.get(name, "{callee}() was called by C code in the middle of an instruction ({name})")
         raise NotPassedOn(reason.format(callee=callee.code.co_qualname, name=name))
     if callee.generator is not None and name not in ("FOR_ITER", "SEND"):
         raise NotPassedOn(f"the generator {callee.code.co_qualname}() is being run by C code ({name})")
@@ -171,7 +172,7 @@ def _before_with(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
 
 def _with_except_start(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     # The exit method stays on the stack below the exception, so it is alive whatever happens here.
-    depth = instruction.depth - 4 + locals_count(frame.code)
+    depth = instruction.depth - 4 + frame.map.locals_count
     leave = _native.frame_slots(frame.address, depth + 1)[depth]
     function = leave.__func__ if type(leave) is types.MethodType else leave
     if type(function) is not types.FunctionType or function is not callee.function:

@@ -72,23 +72,41 @@ def open_writer(home: Home) -> Connection:
     """The journal for writing, made if there is none. The caller holds writer.lock until after it closes or dies."""
     with home.held() as root:
         if not _refuse_strange_files(home, root):
-            os.close(durable.create_file(root, "journal.db"))
-            os.fsync(root)
+            _make(home, root)
     connection = _connect(os.path.join(home.path, "journal.db"), "rw")
     try:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA wal_autocheckpoint=0")
-        if _check_version(home, connection) == 0:
-            if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
-                raise errors.StartFailed(
-                    f"the filesystem of {home.path} cannot hold the journal (no shared memory for a WAL)",
-                    hint="keep the store on a local disk: --store DIR or FORKPOINT_STORE",
-                )
-            connection.executescript(f"BEGIN IMMEDIATE;{schema.DDL}COMMIT;")
+        _check_version(home, connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _make(home: Home, root: int) -> None:
+    """A new, empty journal, put in place whole, so that nobody ever sees one without its tables."""
+    for name in (
+        "journal.db-wal",
+        "journal.db-shm",
+        *(f"journal.new{end}" for end in ("", "-wal", "-shm", "-journal")),
+    ):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=root)
+    os.close(durable.create_file(root, "journal.new"))
+    connection = _connect(os.path.join(home.path, "journal.new"), "rw")
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        if connection.execute("PRAGMA journal_mode=WAL").fetchone()[0] != "wal":
+            raise errors.StartFailed(
+                f"the filesystem of {home.path} cannot hold the journal (no shared memory for a WAL)",
+                hint="keep the store on a local disk: --store DIR or FORKPOINT_STORE",
+            )
+        connection.executescript(f"BEGIN IMMEDIATE;{schema.DDL}COMMIT;")
+    finally:
+        connection.close()  # folds and removes its WAL
+    os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
+    os.fsync(root)
 
 
 @contextlib.contextmanager
@@ -115,10 +133,10 @@ def transaction(connection: Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def fold(home: Home, connection: Connection) -> bool:
+def fold(home: Home, connection: Connection, above_bytes: int = limits.WAL_FOLD_BYTES) -> bool:
     """Fold the WAL into the journal if it has grown; readers in the way only postpone it. Under writer.lock."""
     try:
-        if os.stat(os.path.join(home.path, "journal.db-wal")).st_size <= limits.WAL_FOLD_BYTES:
+        if os.stat(os.path.join(home.path, "journal.db-wal")).st_size <= above_bytes:
             return False
         connection.execute("PRAGMA busy_timeout=100")
         return int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) == 0
@@ -146,8 +164,15 @@ def reading(home: Home) -> Iterator[Connection | None]:
     try:
         yield connection
     finally:
-        with home.writer_lock():
-            connection.close()
+        _close_reading(home, connection)
+
+
+def _close_reading(home: Home, connection: Connection) -> None:
+    """End the read first: the holder of writer.lock may be waiting for readers to be gone."""
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    with home.writer_lock():
+        connection.close()
 
 
 def _begin_reading(home: Home, connection: Connection) -> None:
@@ -167,8 +192,7 @@ def _open_in_place(home: Home) -> Connection | None:
         return connection
     except BaseException as error:
         if connection is not None:
-            with home.writer_lock():
-                connection.close()
+            _close_reading(home, connection)
         if isinstance(error, sqlite.OperationalError):
             return None
         raise

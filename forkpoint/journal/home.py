@@ -32,7 +32,9 @@ VERSION = 1
 DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
 _RESERVES = ("reserve.0", "reserve.1", "reserve.2")
-_OURS = frozenset({"FORMAT", "journal.db", "packs", "tmp", "leases", "writer.lock", ".gitignore", *_RESERVES})
+_OURS = frozenset(
+    {"FORMAT", "journal.db", "journal.new", "packs", "tmp", "leases", "writer.lock", ".gitignore", *_RESERVES}
+)
 _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store: backup programs may skip it\n"
 
 

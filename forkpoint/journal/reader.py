@@ -59,13 +59,13 @@ class Reader:
         self.condemned: set[str] = set()
         damages: list[Damage] = []
         claims: dict[str, int] = {}
+        noted = self.noted = anchor.read(self.home)  # before the journal: commits go on, and each precedes its anchor
         try:
             with connection.reading(self.home) as db:
                 if db is not None:
                     self._read_rows(db, damages, claims)
         except connection.DatabaseError as error:
             damages.append(Damage("the journal can be read", f"journal.db: {error}"))
-        noted = anchor.read(self.home)
         self.anchored = noted is not None
         head = max((point.number for point in self._points.values()), default=0)
         if noted is not None and noted.number > head and not damages:

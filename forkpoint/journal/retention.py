@@ -1,7 +1,8 @@
 """What may be forgotten, then forgetting it: two phases, both under writer.lock, each step replayable.
 
 Phase 1, one transaction: the rows of the restore points go (their numbers become a sealed gap in the chain), packs no
-restore point needs any more are condemned, and a plan records both, with the readers whose leases were held.
+restore point needs any more are condemned, and a plan records them. Only then are the readers listed whose leases are
+held: one that took its lease earlier than that may have seen the rows.
 Phase 2, once none of those readers is left: rows of the condemned packs go, durably; then the files; then the
 directories are synced; then the plan goes. Dying anywhere leaves a plan that the next forgetting carries on with.
 
@@ -165,7 +166,7 @@ def _condemn(db: connection.Connection, home: Home, rows: list[Any], going: list
         if dead:
             plan = new_id()
             db.executemany("UPDATE pack SET plan = ? WHERE id = ?", [(plan, pack) for pack in dead])
-            _write_plan(db, home, plan, schema.CONDEMNED, dead, list(lease.readers(home)))
+            _write_plan(db, home, plan, schema.CONDEMNED, dead, [])
     result.points += sorted(gone)
     faultpoints.reach("forget.condemned")
 
@@ -177,8 +178,14 @@ def _delete(db: connection.Connection, home: Home, result: Forgotten) -> None:
         if not seal.same(schema.plan_seal(home.seal, *columns), plan["seal"]):
             raise errors.IntegrityError("a recorded forget plan is damaged; nothing was deleted")
         packs = plan["packs"].split()
-        if plan["phase"] == schema.CONDEMNED:
-            if set(plan["readers"].split()) & set(lease.readers(home)):
+        readers = list(lease.readers(home))
+        if plan["phase"] == schema.CONDEMNED and readers:
+            with connection.transaction(db):
+                _write_plan(db, home, plan["id"], schema.WAITING, packs, readers)
+            result.waiting += packs
+            continue
+        if plan["phase"] != schema.DELETING:
+            if set(plan["readers"].split()) & set(readers):
                 result.waiting += packs
                 continue
             packs = _delete_rows(db, home, plan["id"], packs)
@@ -277,7 +284,7 @@ def forget(home: Home, policy: Policy, *, run: str | None = None, dry_run: bool 
             _condemn(db, home, rows, going, result)
             _delete(db, home, result)
             _sweep(db, home, result)
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.fold(home, db, above_bytes=0)
         finally:
             db.close()
     return result

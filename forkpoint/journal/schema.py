@@ -10,7 +10,7 @@
                tag      the chain tag: over `previous` and every other column of this row
     gap      numbers first..last were forgotten; `tag` is what the chain said at `last`, `seal` vouches for the three
     pack     every pack the journal knows, its size, and the forget plan that condemns it, if any
-    plan     forgetting under way: phase 1 `condemned` (waiting for readers), 2 `deleting` (rows gone, files to follow)
+    plan     forgetting under way: phase 1 condemned, 2 waiting for the readers listed, 3 deleting files, rows gone
 
 The journal holds no chunk table. Which chunks a pack has is said, authenticated, in the pack's own index, and a
 restore point's manifest lists the packs it needs; a second, unauthenticated copy here would cost a row per chunk in
@@ -36,7 +36,8 @@ APPLICATION_ID = 0x464B5054
 NO_TAG = bytes(32)
 
 CONDEMNED = 1
-DELETING = 2
+WAITING = 2
+DELETING = 3
 
 DDL = f"""
 CREATE TABLE run(

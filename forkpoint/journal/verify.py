@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, lease, pack_place, packfile, seal
+from forkpoint.journal import connection, lease, pack_place, packfile, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.points import Damage, Point
 from forkpoint.journal.reader import Reader
@@ -52,7 +52,7 @@ def verify(home: Home, reference: str | None = None) -> Verified:
     """Check the whole store, or one restore point and the journal. Raises only what `open_home` and REF raise."""
     with Reader(home, accept_rollback=True) as reader:
         points = (reader.resolve(reference),) if reference else reader.points()
-        damages = [*reader.damages, *_rollback(home, reader), *_sqlite(home), *_chain(reader)]
+        damages = [*reader.damages, *_rollback(reader), *_sqlite(home), *_chain(reader)]
         packs = sorted({pack for point in points for pack in point.packs})
         damages += _packs(home, packs, points)
         for point in points:
@@ -63,11 +63,11 @@ def verify(home: Home, reference: str | None = None) -> Verified:
     return Verified(tuple(damages), points, tuple(packs), size, tuple(notes))
 
 
-def _rollback(home: Home, reader: Reader) -> list[Damage]:
-    noted = anchor.read(home)
-    if noted is None or not reader.rolled_back:
+def _rollback(reader: Reader) -> list[Damage]:
+    if reader.noted is None or not reader.rolled_back:
         return []
-    return [Damage("the journal is no older than its anchor", str(rolled_back(noted)), None, (noted.point,))]
+    said = str(rolled_back(reader.noted))
+    return [Damage("the journal is no older than its anchor", said, None, (reader.noted.point,))]
 
 
 def _sqlite(home: Home) -> list[Damage]:

@@ -18,14 +18,23 @@ from forkpoint import _native
 
 _STDOUT: Final = 1
 
+_installed = False
+
 _base: int | None = None
 """Offset of a regular file when counting began; None for a pipe, a terminal, or no standard output at all."""
 
 
 def install() -> None:
-    """Begin to count, at zero. Call once, before the program's first line; nothing the program can see changes."""
-    global _base
-    _native.count_start()
+    """Begin to count, at zero, before the program's first line; later calls do nothing. The program sees no change.
+
+    On an interpreter whose FileIO cannot be counted, only regular files are: said by `count` being their offset or 0.
+    """
+    global _base, _installed
+    if _installed:
+        return
+    _installed = True
+    with contextlib.suppress(RuntimeError):
+        _native.count_start()
     _base = _offset_now()
 
 

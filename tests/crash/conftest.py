@@ -65,10 +65,10 @@ def bench(tmp_path: Path, python: str, has: Callable[[Iterable[str]], bool]) -> 
     """Make a bench for a program; skips where a library it needs is missing; its files go when the test passed."""
     made: list[Bench] = []
 
-    def make(program: Program) -> Bench:
+    def make(program: Program, *, automatic: bool = False) -> Bench:
         if not has(program.needs):
             pytest.skip(f"needs {', '.join(program.needs)}")
-        made.append(Bench(program, tmp_path / f"bench{len(made)}", python))
+        made.append(Bench(program, tmp_path / f"bench{len(made)}", python, automatic=automatic))
         return made[-1]
 
     yield make

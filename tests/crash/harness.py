@@ -102,7 +102,10 @@ def _installed(python: str) -> bool:
 class Bench:
     """One program on one interpreter in one scratch directory: oracle, run, kill, restore, questions."""
 
-    def __init__(self, program: Program, scratch: Path, python: str = sys.executable) -> None:
+    def __init__(
+        self, program: Program, scratch: Path, python: str = sys.executable, *, automatic: bool = False
+    ) -> None:
+        """`automatic`: commits of the timer may come too; otherwise only those that the program asks for."""
         self.program = program
         self.python = python
         self.scratch = scratch
@@ -112,6 +115,8 @@ class Bench:
         (scratch / "home").mkdir(exist_ok=True)
         shutil.copytree(program.directory, self.work, ignore=shutil.ignore_patterns("__pycache__"))
         self.env = base_environment(scratch, python) | dict(program.env)
+        if not automatic:
+            self.env["FORKPOINT_EVERY"] = "3600"
 
     def fresh(self) -> None:
         """Forget store and files, so that the next run starts from nothing (the key directory stays)."""

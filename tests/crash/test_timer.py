@@ -16,7 +16,7 @@ AT_LEAST = 5
 
 @pytest.mark.parametrize("program", unmodified(), ids=lambda p: p.name)
 def test_killed_at_random_times_it_prints_the_same_in_the_end(program, bench, verdicts):
-    here = bench(program)
+    here = bench(program, automatic=True)
     began = time.monotonic()
     oracle = here.oracle()
     took = time.monotonic() - began
@@ -32,7 +32,7 @@ def test_killed_at_random_times_it_prints_the_same_in_the_end(program, bench, ve
 @pytest.mark.parametrize("every", ["0.05", "0.5"])
 @pytest.mark.parametrize("program", unmodified(), ids=lambda p: p.name)
 def test_uninterrupted_it_prints_the_same_while_commits_happen(program, every, bench):
-    here = bench(program)
+    here = bench(program, automatic=True)
     oracle = here.oracle()
     here.fresh()
     ran = here.run("--every", every)

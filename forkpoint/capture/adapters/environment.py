@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from forkpoint.capture.adapters._quiet import Quiet
-from forkpoint.errors import ForkpointWarning
+from forkpoint.say import say
 
 _SECRET: Final = re.compile(
     r"secret|token|passw|passphrase|pwd.|credential|cookie|private|signature|api_?key|access_?key|auth|"
@@ -54,7 +53,8 @@ class _Environment(Quiet):
     module = "os"
 
     def capture(self, before: None) -> dict[str, Any]:
-        baseline, now = _baseline(), _kept(os.environ)
+        # A copy: what a module of a library holds, and this is one, would be saved by name and found empty there.
+        baseline, now = dict(_baseline()), _kept(os.environ)
         return {
             "started_with": baseline,
             "set": {name: value for name, value in now.items() if baseline.get(name) != value},
@@ -78,16 +78,12 @@ class _Environment(Quiet):
             os.environ.pop(name, None)
         missing = [name for name in state["secrets"] if name not in os.environ]
         if different:
-            _tell(f"environment variables differ from those the program was started with: {', '.join(different)}")
+            say(f"environment variables differ from those the program was started with: {', '.join(different)}")
         if missing:
-            _tell(
+            say(
                 f"environment variables are never saved when their names look secret, and are not set here: "
                 f"{', '.join(missing)}"
             )
-
-
-def _tell(message: str) -> None:
-    warnings.warn(message, ForkpointWarning, stacklevel=2)
 
 
 ADAPTER = _Environment()

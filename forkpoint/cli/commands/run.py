@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-import secrets
 import sys
 from typing import Any, NoReturn
 
@@ -73,8 +72,11 @@ def _become_plain_python(kind: str, target: str, arguments: tuple[str, ...]) -> 
 
 
 def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
-    """Create what the run needs and exec the program. Raises `StartFailed` (125) when it cannot begin."""
-    from forkpoint.journal import home, lease, writer
+    """Create what the run needs and exec the program. Raises `StartFailed` (125) when it cannot begin.
+
+    The journal learns of the run with its first commit: opening SQLite here would cost every start a tenth of a second.
+    """
+    from forkpoint.journal import home, lease
     from forkpoint.journal.runs import RunInfo
 
     try:
@@ -88,7 +90,6 @@ def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[
             facts={"kind": kind},
         )
         held = lease.acquire(store, info.id)
-        writer.begin_run(store, info)
     except (errors.ForkpointError, OSError) as problem:
         hint = getattr(problem, "hint", "")
         raise errors.StartFailed(f"the run could not begin: {problem}", hint=hint) from problem
@@ -102,7 +103,11 @@ def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[
         lease_fd=held.pass_on(),
         settings=choices.as_plain(settings),
     )
-    become(order, dict(os.environ))
+    environment = dict(os.environ)
+    if environment.get("PYTHONHASHSEED", "random") in ("", "random"):
+        # Fixed, so that a restored process can have the same; 0 would switch randomization off.
+        environment["PYTHONHASHSEED"] = str(1 + int.from_bytes(os.urandom(8), "big") % (2**32 - 1))
+    become(order, environment)
 
 
 def policy(settings: choices.Settings) -> str:
@@ -113,9 +118,7 @@ def policy(settings: choices.Settings) -> str:
 
 
 def become(order: Order, environment: dict[str, str]) -> NoReturn:
-    """Replace this process by the program's, with a fixed hash seed so that a restore can have the same."""
-    if environment.get("PYTHONHASHSEED", "random") in ("", "random") and "LD_PRELOAD" not in environment:
-        environment["PYTHONHASHSEED"] = str(secrets.randbelow(2**32 - 1) + 1)
+    """Replace this process by the program's."""
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()

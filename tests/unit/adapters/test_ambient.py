@@ -150,6 +150,18 @@ def test_the_programs_own_changes_to_the_environment_win(monkeypatch: pytest.Mon
     assert dict(os.environ) == {"KEPT": "1", "CHANGED": "2", "ADDED": "3", "OTHER": "9"}
 
 
+def test_what_is_saved_is_nothing_an_adapters_module_holds() -> None:
+    ambient.restore(loads(commit()))
+    held = {
+        id(value)
+        for adapter in ambient.adapters()
+        for value in vars(sys.modules[type(adapter).__module__]).values()
+        if isinstance(value, (dict, list, set))
+    }
+    state = ambient.capture(ambient.before_fork())
+    assert not [name for name, value in state["environment"].items() if id(value) in held]
+
+
 def test_a_variable_the_new_machine_lacks_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_started_with", dict(os.environ) | {"DATA_DIR": "/data"})
     monkeypatch.setenv("DATA_DIR", "/data")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,20 @@ def test_a_flip_anywhere_in_the_newest_pack_falls_back_to_the_point_before(progr
         _flip(victim, place)
     assert _restored(copy, program.run.id) == (newest, states[newest], 0)
     assert verify(copy).damages == ()
+
+
+def test_a_commit_after_falling_back_relies_on_nothing_in_the_damaged_pack(program: Program) -> None:
+    before = program.commit([SHARED])
+    newest = program.commit([SHARED, b"n" * 500])
+    with Reader(program.home) as reader:
+        pack = reader.resolve(newest).pack
+        _flip(Path(program.home.path, "packs", pack[:2], pack), 300)
+    with Reader(program.home) as reader:
+        assert reader.newest_sound(program.run.id).point.id == before
+    program.parent = before  # what `known` notes is of the damaged one
+    after = program.commit([SHARED, b"n" * 500])
+    with Reader(program.home) as reader:
+        assert reader.newest_sound(program.run.id).point.id == after
 
 
 def test_a_flip_in_an_older_pack_spares_the_points_that_do_not_need_it(program: Program) -> None:
@@ -169,6 +185,22 @@ def test_hidden_rows_are_noticed_named_and_put_back_by_the_next_commit(program: 
         assert [(point.id, point.recovered) for point in reader.points()] == [(id, False) for id in ids[::-1]]
         assert [point.seq for point in reader.points()] == [5, 4, 3, 2, 1]
     assert verify(program.home).damages == ()
+
+
+def test_a_commit_while_the_store_is_being_read_is_no_damage(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    program.commit([b"first"])
+    real = connection.reading
+
+    @contextlib.contextmanager
+    def reading(home: Home) -> Iterator[connection.Connection | None]:
+        with real(home) as db:
+            yield db
+        monkeypatch.setattr(connection, "reading", real)
+        program.commit([b"meanwhile"])
+
+    monkeypatch.setattr(connection, "reading", reading)
+    with Reader(program.home) as reader:
+        assert reader.damages == () and len(reader.points()) == 1
 
 
 def test_an_older_store_put_back_is_refused_until_it_is_accepted(program: Program, tmp_path: Path) -> None:

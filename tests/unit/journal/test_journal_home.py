@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,29 @@ def test_the_journal_is_set_up_as_the_rules_say(program: Program) -> None:
         assert reading is not None
         with pytest.raises(connection.DatabaseError):
             reading.execute("DELETE FROM point")
+
+
+def test_a_new_journal_appears_whole_and_takes_over_no_stale_wal(home: Home) -> None:
+    for name in ("journal.new", "journal.new-wal", "journal.db-wal", "journal.db-shm"):
+        Path(home.path, name).write_bytes(b"left behind")
+    with Reader(home) as reader:
+        assert reader.points() == () and reader.damages == ()
+    with home.writer_lock():
+        connection.open_writer(home).close()
+    assert not [name for name in os.listdir(home.path) if name.startswith("journal.") and name != "journal.db"]
+    assert stat.S_IMODE(Path(home.path, "journal.db").stat().st_mode) == 0o600
+
+
+def test_a_reader_does_not_hold_writers_up(program: Program) -> None:
+    program.commit([b"x"])
+    with connection.reading(program.home) as db, program.home.writer_lock():
+        assert db is not None
+        writing = connection.open_writer(program.home)
+        started = time.monotonic()
+        connection.fold(program.home, writing, above_bytes=0)
+        assert time.monotonic() - started < 5.0
+        writing.close()
+        db.execute("ROLLBACK")
 
 
 def test_only_connection_opens_sqlite_and_a_program_never_loads_it() -> None:

@@ -115,7 +115,9 @@ class Protocol(NamedTuple):
 
 
 Rules = frozenset[str]
-ALL: Rules = frozenset({"check-liveness", "wait-for-readers", "rows-first", "recheck-condemned", "pin-base"})
+ALL: Rules = frozenset(
+    {"check-liveness", "wait-for-readers", "list-readers-after", "rows-first", "recheck-condemned", "pin-base"}
+)
 
 
 def _steps(s: Protocol, rules: Rules) -> Iterator[Protocol]:
@@ -127,10 +129,16 @@ def _steps(s: Protocol, rules: Rules) -> Iterator[Protocol]:
         else:
             yield s._replace(child="done", new_point=True, condemned=False)
     pinned = "pin-base" in rules and s.child == "knows"
+    seen = s.reader == "planned"
     if s.forget == "start" and not pinned:
-        yield s._replace(
-            forget="condemned", old_point=False, condemned=not s.new_point, reader_before=s.reader == "planned"
-        )
+        if "list-readers-after" in rules:
+            yield s._replace(forget="unlisted", old_point=False, condemned=not s.new_point)
+        else:
+            yield s._replace(forget="listed", reader_before=seen)
+    if s.forget == "unlisted":
+        yield s._replace(forget="condemned", reader_before=seen)
+    if s.forget == "listed" and not pinned:
+        yield s._replace(forget="condemned", old_point=False, condemned=not s.new_point)
     if s.forget == "condemned" and not ("wait-for-readers" in rules and s.reader_before and s.reader == "planned"):
         if not s.condemned and "recheck-condemned" in rules:
             yield s._replace(forget="done")
@@ -177,7 +185,9 @@ def test_no_interleaving_of_commit_forget_read_and_power_loss_breaks_the_protoco
     assert _explore(ALL) == ""
 
 
-@pytest.mark.parametrize("rule", ["wait-for-readers", "rows-first", "recheck-condemned", "pin-base"])
+@pytest.mark.parametrize(
+    "rule", ["wait-for-readers", "list-readers-after", "rows-first", "recheck-condemned", "pin-base"]
+)
 def test_each_rule_of_the_protocol_is_needed(rule: str) -> None:
     assert _explore(ALL - {rule}) != ""
 

@@ -270,6 +270,7 @@ def test_the_key_is_neither_printed_nor_pickled(home: Home) -> None:
 
 def test_tags_do_not_mix_up_their_parts(home: Home) -> None:
     assert home.seal.tag("point", "ab", "c") != home.seal.tag("point", "a", "bc")
+    assert home.seal.tag("point", "asb") != home.seal.tag("point", "a", "b")
     assert home.seal.tag("point", 1) != home.seal.tag("point", "1")
     assert home.seal.tag("point", None) != home.seal.tag("point", "")
     assert home.seal.tag("gap", 1) != home.seal.tag("plan", 1)

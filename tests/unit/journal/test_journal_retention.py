@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from journal_program import Program, content
 
 from forkpoint import errors
-from forkpoint.journal import connection, known, pack, packfile, retention
+from forkpoint.journal import connection, known, lease, pack, packfile, retention
 from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
@@ -74,6 +74,25 @@ def test_a_reader_holds_off_deletion_but_not_forgetting(program: Program) -> Non
         assert _ids(program.home) == [new]
         assert content(program.home, plan) == state
         assert forget(program.home, Policy(keep_last=1)).packs == []
+    assert len(forget(program.home, Policy(keep_last=1)).packs) == 1
+
+
+def test_a_reader_that_came_while_points_were_being_condemned_is_waited_for(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have read the rows before they went."""
+    program.commit([os.urandom(500)])
+    program.commit([os.urandom(500)])
+    readers = []
+    monkeypatch.setattr(
+        retention.faultpoints,
+        "reach",
+        lambda name: readers.append(lease.acquire_reader(program.home)) if name == "forget.condemned" else None,
+    )
+    result = forget(program.home, Policy(keep_last=1))
+    assert result.packs == [] and len(result.waiting) == 1
+    lease.release_reader(program.home, readers[0])
+    monkeypatch.undo()
     assert len(forget(program.home, Policy(keep_last=1)).packs) == 1
 
 
@@ -184,7 +203,7 @@ def test_a_forged_plan_deletes_nothing(program: Program) -> None:
     (name,) = packfile.all_packs(program.home)
     with program.home.writer_lock():
         db = connection.open_writer(program.home)
-        db.execute("INSERT INTO plan VALUES (?, 2, ?, '', ?)", (new_id(), name, bytes(32)))
+        db.execute("INSERT INTO plan VALUES (?, 3, ?, '', ?)", (new_id(), name, bytes(32)))
         db.execute("DELETE FROM pack")
         db.close()
     with pytest.raises(errors.IntegrityError, match="nothing was deleted"):
