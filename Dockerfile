@@ -1,5 +1,7 @@
 # forkpoint in an image: built with a compiler, run without one, as nobody in particular, with a real init as PID 1.
-FROM python:3-slim AS build
+# The newest CPython whose frames forkpoint knows: python:3-slim may be one further.
+ARG PYTHON=3.13
+FROM python:${PYTHON}-slim AS build
 RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY pyproject.toml README.md LICENSE ./
@@ -7,7 +9,7 @@ COPY native native
 COPY forkpoint forkpoint
 RUN python -m venv /opt/forkpoint && /opt/forkpoint/bin/pip install --no-cache-dir '.[demo]'
 
-FROM python:3-slim
+FROM python:${PYTHON}-slim
 RUN apt-get update && apt-get install -y --no-install-recommends tini && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 forkpoint
 COPY --from=build /opt/forkpoint /opt/forkpoint

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import sys
 from collections.abc import Sequence
@@ -130,6 +131,10 @@ def _print(outcome: Outcome) -> None:
         from forkpoint.cli.reporters import json
 
         json.write(outcome, sys.stdout)
+    elif sys.stdout.isatty() and "NO_COLOR" not in os.environ and importlib.util.find_spec("rich") is not None:
+        from forkpoint.cli.reporters import colour
+
+        colour.write(outcome, sys.stdout)
     else:
         from forkpoint.cli.reporters import text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from pathlib import Path
@@ -92,6 +93,13 @@ def test_show_takes_every_kind_of_reference(program: Program, verb: Verb, refere
     assert value["id"] == (second if reference == "latest" else first)
 
 
+def test_show_keeps_the_hash_secret_to_itself(program: Program, verb: Verb) -> None:
+    program.commit([b"a"], provenance={"start": {"hash_secret": "c0ffee", "python": [3, 11, 7]}})
+    said = verb("show", "--json")
+    assert "c0ffee" not in said.out
+    assert said.value["provenance"]["start"]["python"] == [3, 11, 7]
+
+
 def test_an_unknown_reference_is_14_with_candidates(program: Program, verb: Verb) -> None:
     point = program.commit([b"a"])
     said = verb("show", "nothing-like-this")
@@ -180,3 +188,14 @@ def test_doctor_publishes_checks(home: Home, verb: Verb) -> None:
     assert all(set(check) == {"name", "status", "value", "meaning", "advice"} for check in checks.values())
     assert all(check["advice"] for check in checks.values() if check["status"] != "ok")
     assert checks["sqlite"]["status"] == "ok"
+
+
+def test_colour_changes_no_character(program: Program, verb: Verb) -> None:
+    pytest.importorskip("rich")
+    from forkpoint.cli.outcome import Outcome
+    from forkpoint.cli.reporters import colour
+
+    program.commit([b"a"], label="with [brackets] :smile:", complete=False)
+    stream = io.StringIO()
+    colour.write(Outcome("log", verb("log", "--json").value), stream)
+    assert stream.getvalue() == verb("log").out

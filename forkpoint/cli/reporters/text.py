@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TextIO
 
@@ -15,9 +15,13 @@ ID_CHARACTERS: Final = 8
 
 def write(outcome: Outcome, stream: TextIO) -> None:
     """Print the value of a verb. A name that the terminal cannot show is shown escaped."""
-    encoding = stream.encoding or "utf-8"
-    lines = _REPORTS[outcome.verb](outcome.value)
-    stream.writelines(line.rstrip().encode(encoding, "backslashreplace").decode(encoding) + "\n" for line in lines)
+    stream.writelines(line + "\n" for line in lines(outcome, stream.encoding or "utf-8"))
+
+
+def lines(outcome: Outcome, encoding: str) -> Iterator[str]:
+    """The lines of the report, in characters that `encoding` has."""
+    for line in _REPORTS[outcome.verb](outcome.value):
+        yield line.rstrip().encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _log(value: Value) -> Iterator[str]:
@@ -151,22 +155,22 @@ def size(count: int) -> str:
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Columns as wide as their widest cell; the last one runs free."""
-    lines = [tuple(header), *(tuple(" ".join(cell.split()) for cell in row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header) - 1)]
-    for line in lines:
+    whole = [tuple(header), *(tuple(" ".join(cell.split()) for cell in row) for row in rows)]
+    widths = [max(len(line[column]) for line in whole) for column in range(len(header) - 1)]
+    for line in whole:
         yield "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[-1]])
 
 
-def indented(lines: Iterator[str] | tuple[str, ...]) -> Iterator[str]:
+def indented(block: Iterable[str]) -> Iterator[str]:
     """The same lines, as a block below a heading."""
-    return (f"    {line}" for line in lines)
+    return (f"    {line}" for line in block)
 
 
-def _section(title: str, lines: Sequence[str]) -> Iterator[str]:
+def _section(title: str, block: Sequence[str]) -> Iterator[str]:
     """A heading with its lines, or a word that there are none."""
     yield ""
-    yield title if lines else f"{title}: nothing"
-    yield from indented(tuple(lines))
+    yield title if block else f"{title}: nothing"
+    yield from indented(block)
 
 
 def _marks(point: Value) -> str:
