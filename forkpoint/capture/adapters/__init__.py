@@ -36,6 +36,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "torch_random": "torch",
     "numpy_random": "numpy.random",
     "python_random": "random",
+    "exit_functions": "atexit",
     "signals": "signal",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
