@@ -67,9 +67,7 @@ def at_every_checkpoint(program: Path, state: Path, only: list[int] | None = Non
         _compare(tally, f"checkpoint {at}", expected, killed.stdout, resumed)
 
 
-def _compare(
-    tally: Tally, what: str, expected: str, before: str, resumed: subprocess.CompletedProcess[str]
-) -> None:
+def _compare(tally: Tally, what: str, expected: str, before: str, resumed: subprocess.CompletedProcess[str]) -> None:
     if resumed.returncode == 0 and before + resumed.stdout == expected:
         tally.same += 1
         return
@@ -104,6 +102,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         for name in sys.argv[1:]:
             made = at_every_checkpoint(Path(name), Path(scratch) / "state")
-            print(sys.version_info[:2], name, "same", made.same, "refused", dict(made.refused), "wrong", len(made.wrong))
+            print(
+                sys.version_info[:2], name, "same", made.same, "refused", dict(made.refused), "wrong", len(made.wrong)
+            )
             for each in made.wrong[:4]:
                 print("   ", each)
