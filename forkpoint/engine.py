@@ -18,7 +18,7 @@ from typing import Any
 
 from forkpoint import _native, errors, faultpoints, limits, registry, settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, preview, roots, stack, threads
 from forkpoint.point import Checkpoint
 from forkpoint.encode import pickler, unpickler
 from forkpoint.journal import committer, home, known, lease, pack, packfile, plan as planning
@@ -51,7 +51,7 @@ class Moment:
     stack: CapturedStack
     found: roots.Roots
     before: Mapping[str, Any]
-    positions: Mapping[int, int]
+    files: tuple[descriptors.OpenFile, ...]
     stdout_bytes: int
     created_at: str
     started_ns: int
@@ -245,7 +245,7 @@ class Engine:
             stack=captured,
             found=roots.find(),
             before=ambient.before_fork(),
-            positions=descriptors.positions(),
+            files=descriptors.opened({self._lease.fd}),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),
@@ -294,8 +294,15 @@ class Engine:
         )
         packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
-        named = roots.named(moment.found)
-        encoded = pickler.encode(image, named=named, reducers=reducers, sink=packing, positions=moment.positions)
+        descriptors.open_again(moment.files)
+        encoded = pickler.encode(
+            image,
+            named=roots.named(moment.found),
+            reducers=reducers,
+            sink=packing,
+            positions={file.fd: file.offset for file in moment.files},
+            preview=preview.preview,
+        )
         faultpoints.reach("child.encoded")
         split = side.split()
         manifest = Manifest(
