@@ -70,6 +70,10 @@ def _checked(obj: Any, value: Any, context: Context) -> Any:
     if not callable(function) or not isinstance(arguments, tuple):
         return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
     state, items, pairs, setter = (*rest, None, None, None, None)[:4]
+    try:  # an iterator that fails must fail here, not in the pickler
+        items, pairs = (iter(list(entries)) if entries is not None else None for entries in (items, pairs))
+    except Exception as error:
+        return context.tombstone(obj, _reason(error))
     if state is not None and setter is None:
         setter = _setter(type(obj), state)
     if not _is_standard(type(obj)):
