@@ -125,7 +125,7 @@ class Engine:
         """Note how the program ends; `finished` runs are never resumed by themselves."""
         self._status = (status, finished)
 
-    def end(self, *, quick: bool = False) -> None:
+    def end(self, *, quick: bool = False, quiet: bool = False) -> None:
         """The program is over: record it, and say in one line what was kept. Never raises into the program."""
         if os.getpid() != self.pid:
             return
@@ -137,14 +137,14 @@ class Engine:
             lease.mark_end(self.store, self.run, status, finished)
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
-        if not self.settings.quiet:
+        if not (quiet or self.settings.quiet):
             self._say_end(finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
         if hasattr(sys, "last_value"):
             self.leaving(1, finished=False)
-        self.end()
+        self.end(quiet=True)
 
     def _say_end(self, finished: bool) -> None:
         totals = self.totals
