@@ -31,7 +31,7 @@ def start(action: str, program: Path, state: Path, **environment: str) -> subpro
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path, **environment}
     command = [sys.executable, "-W", "ignore", str(HERE / "harness.py"), action, str(program), str(state)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
 
 
 def reference(program: Path, state: Path) -> str:
