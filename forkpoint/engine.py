@@ -16,17 +16,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forkpoint import _native, errors, faultpoints, limits, registry, settings as choices
+from forkpoint import _native, errors, faultpoints, limits, registry
+from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, roots, stack, threads
-from forkpoint.point import Checkpoint
+from forkpoint.capture import ambient, descriptors, preview, roots, stack, threads
 from forkpoint.encode import pickler, unpickler
-from forkpoint.journal import committer, home, known, lease, pack, packfile, plan as planning
+from forkpoint.journal import committer, home, known, lease, pack, packfile
+from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.order import interpreter_flags
+from forkpoint.point import Checkpoint
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
-from forkpoint.order import interpreter_flags
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -51,7 +53,7 @@ class Moment:
     stack: CapturedStack
     found: roots.Roots
     before: Mapping[str, Any]
-    positions: Mapping[int, int]
+    files: tuple[descriptors.OpenFile, ...]
     stdout_bytes: int
     created_at: str
     started_ns: int
@@ -125,7 +127,7 @@ class Engine:
         """Note how the program ends; `finished` runs are never resumed by themselves."""
         self._status = (status, finished)
 
-    def end(self, *, quick: bool = False) -> None:
+    def end(self, *, quick: bool = False, quiet: bool = False) -> None:
         """The program is over: record it, and say in one line what was kept. Never raises into the program."""
         if os.getpid() != self.pid:
             return
@@ -137,14 +139,14 @@ class Engine:
             lease.mark_end(self.store, self.run, status, finished)
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
-        if not self.settings.quiet:
+        if not (quiet or self.settings.quiet):
             self._say_end(finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
         if hasattr(sys, "last_value"):
             self.leaving(1, finished=False)
-        self.end()
+        self.end(quiet=True)
 
     def _say_end(self, finished: bool) -> None:
         totals = self.totals
@@ -245,7 +247,7 @@ class Engine:
             stack=captured,
             found=roots.find(),
             before=ambient.before_fork(),
-            positions=descriptors.positions(),
+            files=descriptors.opened({self._lease.fd}),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),
@@ -283,6 +285,7 @@ class Engine:
 
     def _write(self, side: forker.ChildSide, point: str, moment: Moment) -> None:
         """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
+        descriptors.open_again(moment.files)  # first: nothing else may take their numbers
         faultpoints.reach("child.started")
         began = time.monotonic_ns()
         image = ProgramImage(
@@ -294,8 +297,14 @@ class Engine:
         )
         packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
-        named = roots.named(moment.found)
-        encoded = pickler.encode(image, named=named, reducers=reducers, sink=packing, positions=moment.positions)
+        encoded = pickler.encode(
+            image,
+            named=roots.named(moment.found),
+            reducers=reducers,
+            sink=packing,
+            positions={file.fd: file.offset for file in moment.files},
+            preview=preview.preview,
+        )
         faultpoints.reach("child.encoded")
         split = side.split()
         manifest = Manifest(

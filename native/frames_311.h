@@ -13,6 +13,7 @@
 
 #include <internal/pycore_ceval.h>
 #include <internal/pycore_frame.h>
+#include <internal/pycore_interp.h>
 #include <internal/pycore_pystate.h>
 
 typedef _PyInterpreterFrame fp_frame;
@@ -105,11 +106,16 @@ static inline PyCodeObject *fp_generator_code(PyGenObject *generator)
 }
 
 /* Queue a call for the main thread; from any thread, without the GIL. 0, or -1 when the queue is full.
-   Py_AddPendingCall of 3.11 looks at another thread's state, which may just be going away.
-     https://github.com/python/cpython/blob/v3.11.7/Python/ceval_gil.h#L590 */
+   Py_AddPendingCall of 3.11 looks at another thread's state, which may just be going away. And from another thread
+   the call alone does not make the main thread look: whether it has to is worked out for the calling thread
+   (COMPUTE_EVAL_BREAKER), so a loop that never gives up the GIL would not notice.
+     https://github.com/python/cpython/blob/v3.11.7/Python/ceval.c#L160 */
 static inline int fp_add_pending_call(int (*function)(void *), void *argument)
 {
-    return _PyEval_AddPendingCall(PyInterpreterState_Main(), function, argument);
+    PyInterpreterState *interpreter = PyInterpreterState_Main();
+    int status = _PyEval_AddPendingCall(interpreter, function, argument);
+    _Py_atomic_store_relaxed(&interpreter->ceval.eval_breaker, 1);
+    return status;
 }
 
 #endif

@@ -12,6 +12,7 @@
 #define FORKPOINT_FRAMES_312_H
 
 #include <internal/pycore_frame.h>
+#include <internal/pycore_interp.h>
 #include <internal/pycore_pystate.h>
 
 typedef _PyInterpreterFrame fp_frame;
@@ -100,10 +101,16 @@ static inline PyCodeObject *fp_generator_code(PyGenObject *generator)
     return ((fp_frame *)generator->gi_iframe)->f_code;
 }
 
-/* Queue a call for the main thread; from any thread, without the GIL. 0, or -1 when the queue is full. */
+/* Queue a call for the main thread; from any thread, without the GIL. 0, or -1 when the queue is full.
+   From another thread the call alone does not make the main thread look: whether it has to is worked out for the calling thread
+   (COMPUTE_EVAL_BREAKER), so a loop that never gives up the GIL would not notice.
+     https://github.com/python/cpython/blob/v3.12.1/Python/ceval_gil.c#L50 */
 static inline int fp_add_pending_call(int (*function)(void *), void *argument)
 {
-    return Py_AddPendingCall(function, argument);
+    PyInterpreterState *interpreter = PyInterpreterState_Main();
+    int status = Py_AddPendingCall(function, argument);
+    _Py_atomic_store_relaxed(&interpreter->ceval.eval_breaker, 1);
+    return status;
 }
 
 #endif

@@ -219,7 +219,6 @@ def code_map(code: CodeType) -> CodeMap:
     return made
 
 
-
 def _locals_count(code: CodeType) -> int:
     count = len(code.co_varnames) + len(code.co_freevars)
     return count + sum(1 for name in code.co_cellvars if name not in code.co_varnames)

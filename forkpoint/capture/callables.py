@@ -331,4 +331,3 @@ def _runs(registered: Any, callee: Frame) -> bool:
     except NotPassedOn:
         return False
     return True
-

@@ -1,19 +1,54 @@
-"""Where the program's open files stand: offsets are shared with a forked child and go on moving under it."""
+"""The program's open files: noted in the program, since offsets go on moving, and opened anew in the child.
+
+A forked child shares its parent's offsets, and the fork has closed the descriptors anyway. With descriptions of its own
+at the same numbers, the child may look at files (and flush buffers, detoured) without the program noticing.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import stat
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
+"""Devices that are the same everywhere and have no position."""
 
 
-def positions() -> dict[int, int]:
-    """Offset by descriptor, of the regular files this process has open. Some microseconds each."""
-    found: dict[int, int] = {}
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """One descriptor: where it leads, how it was opened (fcntl F_GETFL), and its offset in bytes."""
+
+    fd: int
+    path: str
+    flags: int
+    offset: int
+
+
+def opened(excluded: Collection[int]) -> tuple[OpenFile, ...]:
+    """The regular files this process has open, but for descriptors 0 to 2 and those `excluded`. Microseconds each."""
+    found: list[OpenFile] = []
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
-        try:
-            if fd > 2 and stat.S_ISREG(os.fstat(fd).st_mode):
-                found[fd] = os.lseek(fd, 0, os.SEEK_CUR)
-        except OSError:
-            continue  # the listing's own descriptor, closed since
-    return found
+        if fd <= 2 or fd in excluded:
+            continue
+        with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
+            path = os.readlink(f"/proc/self/fd/{fd}")
+            if stat.S_ISREG(os.fstat(fd).st_mode) or path in _DEVICES:
+                flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+                found.append(OpenFile(fd, path, flags, os.lseek(fd, 0, os.SEEK_CUR)))
+    return tuple(found)
+
+
+def open_again(files: Sequence[OpenFile]) -> None:
+    """In the child: every file again, at its number and offset. One that is gone stays closed."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            made = os.open(file.path, (file.flags & ~(os.O_CREAT | os.O_TRUNC | os.O_EXCL)) | os.O_CLOEXEC)
+            if made != file.fd:
+                os.dup2(made, file.fd, inheritable=False)
+                os.close(made)
+            os.lseek(file.fd, file.offset, os.SEEK_SET)

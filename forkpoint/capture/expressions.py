@@ -14,10 +14,10 @@ from forkpoint.capture.frames import Frame
 UNKNOWN: Final = object()
 """The answer when looking is not enough."""
 
-mro: Final[Callable[[type], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
+mro: Final[Callable[[Any], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
 """A class's MRO, whatever its metaclass says."""
 _namespace = type.__dict__["__dict__"].__get__
-_module_dict = types.ModuleType.__dict__["__dict__"].__get__
+_module_dict: Final[Callable[[Any], dict[str, Any]]] = vars(types.ModuleType)["__dict__"].__get__
 _UNBOUND: Final = (types.MethodDescriptorType, types.WrapperDescriptorType)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType
 from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
@@ -23,7 +23,7 @@ class Frame(NamedTuple):
 
     address: int
     code: CodeType
-    function: FunctionType | None
+    function: Any  # a FunctionType or None; typed so, mypy would bind it
     namespace: dict[str, Any]
     local_namespace: Any
     position: int

@@ -146,7 +146,8 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     own = {id(module) for module in roots.by_value}
     result: dict[int, tuple[str, str]] = {}
     classes: list[tuple[str, str, type]] = []
-    for name, module in list(sys.modules.items()):
+    entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
+    for name, module in entries:
         if not isinstance(module, ModuleType) or id(module) in own:
             continue
         namespace = vars(module)

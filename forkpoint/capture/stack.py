@@ -208,7 +208,7 @@ def _record(frame: Frame, plan: dict[str, Any], handling: list[Any]) -> FrameRec
 
 def _function(frame: Frame, slots: list[Any]) -> FunctionType | None:
     """The frame's function, or one like it if its code was exchanged while it was running."""
-    function = frame.function
+    function: FunctionType | None = frame.function
     if function is None or function.__code__ is frame.code:
         return function
     first = frame.map.locals_count - len(frame.code.co_freevars)

@@ -143,7 +143,9 @@ def _spelled_call(frame: Frame, get_iter: Instruction) -> str:
 def _send(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     depth = instruction.depth
     if callee.generator is None or frame.pointer(depth - 2) != id(callee.generator):
-        raise NotPassedOn(f"`yield from` or `await` is waiting for C code, which is running {callee.code.co_qualname}()")
+        raise NotPassedOn(
+            f"`yield from` or `await` is waiting for C code, which is running {callee.code.co_qualname}()"
+        )
     # [receiver, value] becomes [receiver, yielded]; at the end 3.11 leaves [returned], later [receiver, returned].
     end_keep = depth - 2 if VERSION == (3, 11) else depth - 1
     return {

@@ -1,10 +1,11 @@
-"""Context variables with the value they have here, and context objects."""
+"""Context variables with the value they have here, context objects, and tokens that undo a change."""
 
 from __future__ import annotations
 
 import contextvars
 from typing import Any
 
+from forkpoint import _native
 from forkpoint.encode.reducers import Context, reduces
 
 
@@ -39,3 +40,10 @@ def fill_context(target: Any, values: list[tuple[Any, Any]]) -> None:
 @reduces(contextvars.Context)
 def _reduce_context(obj: Any, context: Context) -> Any:
     return contextvars.Context, (), list(obj.items()), None, None, fill_context
+
+
+@reduces(contextvars.Token)
+def _reduce_token(obj: Any, context: Context) -> Any:
+    # Of the main thread's context, as far as anyone can use it after a restore: reset() works in no other.
+    variable, old, used = _native.token_read(obj)
+    return _native.token_make, (variable, old, bool(used))

@@ -15,6 +15,9 @@ from forkpoint.encode.reducers import Context, reduces
 _ONCE: Final = os.O_TRUNC | os.O_EXCL
 """What happened when the program opened the file, and must not happen again."""
 
+_DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
+"""The same on every machine, and without a position."""
+
 _BUFFERED: Final = (_io.BufferedReader, _io.BufferedWriter, _io.BufferedRandom)
 
 
@@ -53,11 +56,11 @@ def closed_raw(kind: Any, mode: str) -> Any:
 
 
 def _path(raw: Any) -> str | None:
-    """The path behind a descriptor, if it is a regular file that still has one."""
+    """The path behind a descriptor, if it is a regular file that still has one, or a device like /dev/null."""
     number = raw.fileno()
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        return None
     path = os.readlink(f"/proc/self/fd/{number}")
+    if not stat.S_ISREG(os.fstat(number).st_mode) and path not in _DEVICES:
+        return None
     return path if os.path.exists(path) else None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from forkpoint import _native
 from forkpoint.encode.modules import by_name, library_object
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.encode.tombstones import Absent
 
 _CODE_FIELDS = (
     "co_argcount co_posonlyargcount co_kwonlyargcount co_nlocals co_stacksize co_flags co_code co_consts co_names"
@@ -99,7 +100,12 @@ def _reduce_method_wrapper(obj: Any, context: Context) -> Any:
 
 
 def builtin_method(owner: Any, name: str) -> Any:
-    """The method `name` that a builtin type gives `owner`, whatever its class defines over it."""
+    """The method `name` that a builtin type gives `owner`, whatever its class defines over it.
+
+    A method of what could not be saved is as absent as that: only touching it raises.
+    """
+    if type(owner) is Absent:
+        return owner
     kinds = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
     for kind in kinds:
         descriptor = vars(kind).get(name)
@@ -114,6 +120,8 @@ def builtin_method(owner: Any, name: str) -> Any:
 
 def method_wrapper(kind: type, name: str, owner: Any) -> Any:
     """A slot wrapper of a type, bound."""
+    if type(owner) is Absent:
+        return owner
     return vars(kind)[name].__get__(owner)
 
 

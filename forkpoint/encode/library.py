@@ -42,9 +42,37 @@ def keep_protocol(keeper: type) -> OwnReducer:
             raise
         except Exception as error:
             return context.tombstone(obj, _reason(error))
-        return _checked(obj, value, context)
+        return _checked(obj, _kept(keeper, obj, value), context)
 
     return reduce
+
+
+def _kept(keeper: type, obj: Any, value: Any) -> Any:
+    """The keeper's reduce value for an object of a program's subclass: not its `__init__`, but all its attributes."""
+    if not isinstance(value, tuple) or len(value) < 2 or value[0] is not type(obj):
+        return value
+    _, arguments, *rest = value
+    state, items, pairs, setter = (*rest, None, None, None, None)[:4]
+    attributes = _native.instance_dict(obj)[0] or {}
+    return new_by_keeper, (keeper, type(obj), arguments), (state, attributes, setter), items, pairs, set_kept_state
+
+
+def new_by_keeper(keeper: type, cls: Any, arguments: tuple[Any, ...]) -> Any:
+    """An instance of `cls` as the library's class `keeper` makes its own."""
+    made = keeper.__new__(cls, *arguments)
+    keeper.__init__(made, *arguments)  # type: ignore[misc]  # the keeper's, whatever the class defines
+    return made
+
+
+def set_kept_state(obj: Any, whole: tuple[Any, dict[str, Any], Callable[..., Any] | None]) -> None:
+    """The library's state in its way, then the attributes that are the program's."""
+    if type(obj) is tombstones.Absent:
+        return
+    state, attributes, setter = whole
+    if state is not None:
+        (setter or set_state)(obj, state)
+    present = _native.instance_dict(obj)[0] or {}
+    _native.instance_fill(obj, {name: value for name, value in attributes.items() if name not in present})
 
 
 def _reduce_as(keeper: type, obj: Any) -> Any:
@@ -70,6 +98,10 @@ def _checked(obj: Any, value: Any, context: Context) -> Any:
     if not callable(function) or not isinstance(arguments, tuple):
         return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
     state, items, pairs, setter = (*rest, None, None, None, None)[:4]
+    try:  # an iterator that fails must fail here, not in the pickler
+        items, pairs = (iter(list(entries)) if entries is not None else None for entries in (items, pairs))
+    except Exception as error:
+        return context.tombstone(obj, _reason(error))
     if state is not None and setter is None:
         setter = _setter(type(obj), state)
     if not _is_standard(type(obj)):

@@ -7,7 +7,6 @@ import importlib
 import itertools
 import operator
 import sys
-import types
 from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
 from types import ModuleType

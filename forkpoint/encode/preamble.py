@@ -90,9 +90,7 @@ def _cwd() -> str:
         return ""
 
 
-def write(
-    modules: Sequence[ModuleType], imports: Iterable[str], facts: Mapping[str, Any], sink: ChunkSink
-) -> Pod:
+def write(modules: Sequence[ModuleType], imports: Iterable[str], facts: Mapping[str, Any], sink: ChunkSink) -> Pod:
     """Store the preamble as its pod."""
     sources: dict[str, str] = {}
     for module in modules:

@@ -14,7 +14,10 @@ from typing import Any, Final, Literal
 
 from forkpoint import _native, limits
 
-Reached = Callable[[Literal["line", "jump"], "int | None"], None]
+Mode = Literal["line", "jump"]
+"""How a frame was stopped: `capture.stack` is told, and for a jump where to (in bytes)."""
+
+Reached = Callable[[Mode, "int | None"], None]
 
 _TOOL_NAME: Final = "forkpoint"
 
@@ -56,7 +59,7 @@ def disarm() -> None:
         _disarm(code)
 
 
-def _reach(mode: Literal["line", "jump"], destination: int | None) -> None:
+def _reach(mode: Mode, destination: int | None) -> None:
     armed = _armed
     if armed is not None:
         disarm()

@@ -121,6 +121,40 @@ def test_a_reducer_that_declines_or_fails_does_not_stop_the_dump() -> None:
     ]
 
 
+class Lying:
+    """A library's class whose protocol fails only while the pickler works."""
+
+    def __reduce__(self) -> Any:
+        def items() -> Iterator[int]:
+            yield 1
+            raise RuntimeError("half way")
+
+        return Lying, (), None, items()
+
+
+def test_a_protocol_that_fails_half_way_is_a_tombstone_too() -> None:
+    world = World("")
+    world.module.liar = Lying()  # type: ignore[attr-defined]
+    (tombstone,) = world.encode().tombstones
+    assert tombstone.reason == "RuntimeError: half way"
+
+
+def test_a_restored_program_is_saved_and_restored_again() -> None:
+    source = (
+        "class A:\n    def __hash__(self): return 1\n    def me(self): return __class__, self\n"
+        "a = A(); s = {a, 'x'}; g = (i for i in range(9)); next(g); f = a.me\n"
+        "it = iter({'k': 1, 'l': 2}); next(it)\n"
+    )
+    world = World(source)
+    for generation in range(2, 5):
+        world.module = world.again()
+        module = world.module
+        assert module.f() == (module.A, module.a)
+        assert module.a in module.s
+        assert next(module.g) == generation - 1
+    assert list(world.module.it) == ["l"]
+
+
 def test_what_cannot_be_saved_is_named_in_the_users_words_and_says_so_when_touched() -> None:
     world = World(
         "import select\n"

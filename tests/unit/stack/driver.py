@@ -31,7 +31,7 @@ def start(action: str, program: Path, state: Path, **environment: str) -> subpro
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path, **environment}
     command = [sys.executable, "-W", "ignore", str(HERE / "harness.py"), action, str(program), str(state)]
-    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60)
 
 
 def reference(program: Path, state: Path) -> str:
@@ -67,9 +67,7 @@ def at_every_checkpoint(program: Path, state: Path, only: list[int] | None = Non
         _compare(tally, f"checkpoint {at}", expected, killed.stdout, resumed)
 
 
-def _compare(
-    tally: Tally, what: str, expected: str, before: str, resumed: subprocess.CompletedProcess[str]
-) -> None:
+def _compare(tally: Tally, what: str, expected: str, before: str, resumed: subprocess.CompletedProcess[str]) -> None:
     if resumed.returncode == 0 and before + resumed.stdout == expected:
         tally.same += 1
         return
@@ -104,6 +102,8 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as scratch:
         for name in sys.argv[1:]:
             made = at_every_checkpoint(Path(name), Path(scratch) / "state")
-            print(sys.version_info[:2], name, "same", made.same, "refused", dict(made.refused), "wrong", len(made.wrong))
+            print(
+                sys.version_info[:2], name, "same", made.same, "refused", dict(made.refused), "wrong", len(made.wrong)
+            )
             for each in made.wrong[:4]:
                 print("   ", each)
