@@ -74,8 +74,8 @@ def random_kills(
     """Kill the group after a random life of `life` seconds, restore, and so on to the end; at least `at_least` kills.
 
     A restore point older than `lost_seconds` when its program is killed is LOST_WORK: how often this machine commits
-    decides what is too old. Chains start anew until there were enough kills. One finding a kill that was survived, and one
-    that ends the chain.
+    decides what is too old. Chains start anew until there were enough kills. One finding a kill that was survived,
+    and one that ends the chain.
     """
     findings: list[Finding] = []
     kills = starts = 0
