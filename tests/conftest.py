@@ -32,8 +32,11 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _no_choices_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A developer's FORKPOINT_* variables must not decide what tests see."""
+def _nothing_of_the_developer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Tests run in a directory of their own: the checkout must not stand in for the installed package in processes
+    they start. FORKPOINT_* variables must not decide what tests see.
+    """
+    monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
         if name.startswith("FORKPOINT_"):
             monkeypatch.delenv(name)

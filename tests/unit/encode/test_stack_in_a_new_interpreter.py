@@ -7,11 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forkpoint
+
 HERE = Path(__file__).parent
 
 
 def run(action: str, store: Path) -> str:
-    env = {**os.environ, "PYTHONHASHSEED": "3", "PYTHONPATH": str(HERE.parents[2])}
+    env = {**os.environ, "PYTHONHASHSEED": "3", "PYTHONPATH": str(Path(forkpoint.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, str(HERE / "stack_runner.py"), action, str(store)],
         env=env, capture_output=True, text=True, timeout=60, check=False,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import forkpoint
+
 HERE = Path(__file__).parent
 
 
@@ -30,7 +32,7 @@ CASES = read_cases()
 
 
 def run(action: str, cases: Path, store: Path) -> dict[str, str]:
-    env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(HERE.parents[2])}
+    env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(forkpoint.__file__).parents[1])}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(HERE / "runner.py"), action, str(cases), str(store)],
         env=env, capture_output=True, text=True, timeout=60, check=False,

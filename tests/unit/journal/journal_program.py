@@ -21,7 +21,7 @@ from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.plan import RestorePlan
 from forkpoint.journal.runs import RunInfo
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(report.__file__).parents[1]
 State = list[bytes]
 
 

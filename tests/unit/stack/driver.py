@@ -11,8 +11,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import forkpoint
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
+ROOT = Path(forkpoint.__file__).parents[1]
 PROGRAMS = HERE / "programs"
 KILLED, REFUSED = 9, 8
 
