@@ -120,11 +120,15 @@ def load(ref: str, name: str | None = None, *, store: str | None = None) -> Any:
     New objects each time: the program's own variables are not touched. Runs code from the restore point, once its
     bytes are authenticated. Raises `UnknownReference`, `IntegrityError`, `KeyMissing`, or KeyError for no such name.
     """
-    from forkpoint.journal import helper
+    from forkpoint.journal import helper, lease
     from forkpoint.restore import variables
 
     home = _store(store)
-    found = variables.read(home, helper.ask(home, "plan", reference=ref).encode("utf-8", "surrogatepass"))
+    reading = lease.acquire_reader(home)
+    try:
+        found = variables.read(home, helper.ask(home, "plan", reference=ref).encode("utf-8", "surrogatepass"))
+    finally:
+        lease.release_reader(home, reading)
     return found if name is None else found[name]
 
 

@@ -376,7 +376,6 @@ class Engine:
             ) from problem
         finally:
             source.close()
-        known.reset(self.store, self.run, manifest.point, plan.packs_by_chunk())
         self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
         captured = image.stack
         assert captured is not None

@@ -6,7 +6,7 @@
 
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks)                                                 \
-    X(graph) X(layout) X(deepstack) X(chunking) X(names)                         \
+    X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names)                         \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
 
 #define DECLARE_PART(name)                        \

@@ -195,7 +195,7 @@ static int close_outcome(fp_frame *frame, const fp_record *record, fp_status sta
         PyErr_Clear();
         value = Py_None;
     }
-#if PY_VERSION_HEX < 0x030d0000
+#if !FORKPOINT_CLOSE_RETURNS
     value = Py_None; /* close() passes the generator's value on since 3.13 */
 #endif
     return go_on(frame, record, value);

@@ -205,7 +205,7 @@ static PyObject *ticks_stop(PyObject *module, PyObject *unused)
 
 /* ------------------------------------------------------------------------------------- stopping at a line */
 
-#if PY_VERSION_HEX < 0x030c0000
+#if !FORKPOINT_HAS_MONITORING
 
 /* The frame to stop in, and the tracer of the program (a debugger, coverage) which keeps getting its events. */
 static struct {

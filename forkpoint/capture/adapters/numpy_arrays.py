@@ -87,7 +87,7 @@ def _writeable(a: Any, wanted: bool) -> Any:
 
 def reduce_array(a: Any, context: ReduceContext) -> Any:
     """The reducer of `np.ndarray` and its subclasses. Declines classes with C fields of their own."""
-    cls = type(a)
+    cls: type[Any] = type(a)
     if cls is not np.ndarray:
         for parent in cls.__mro__[: cls.__mro__.index(np.ndarray)]:
             if issubclass(parent, np.ndarray) and not parent.__flags__ & _HEAPTYPE:

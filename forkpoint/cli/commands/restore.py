@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("-q", "quiet", is_flag=True, help="Say only what must be said.")
 def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> None:
     """Go on from a restore point (default: the newest sound one of the newest unfinished run) in a new process."""
-    from forkpoint.journal import home, lease
+    from forkpoint.journal import home, known, lease
     from forkpoint.journal.reader import Reader
 
     settings = choices.load({"store": options["store"], "quiet": quiet})
@@ -41,6 +41,8 @@ def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> No
     held = lease.acquire(store, run)
     with Reader(store) as reader:
         plan = _choose(reader, run, ref)
+        # While the reader still holds its packs: from here on nobody forgets what this run stands on.
+        known.reset(store, run, plan.manifest.point, plan.packs_by_chunk())
     lease.clear_end(store, run)
     _must_be_this_python(plan.manifest)
     if not quiet:
