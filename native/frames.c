@@ -36,12 +36,13 @@ static PyObject *describe_frame(fp_frame *frame)
     }
     long position = fp_position(frame);
     int line = position < 0 ? code->co_firstlineno : PyCode_Addr2Line(code, (int)position * (int)sizeof(_Py_CODEUNIT));
-    PyObject *plan = forkpoint_restored_plan(frame);
+    Py_ssize_t callee;
+    PyObject *plan = forkpoint_restored_plan(frame, &callee);
     /* f_globals is not initialised in a frame without a function. */
-    return Py_BuildValue("(nNNNNlliNnN)", (Py_ssize_t)frame, Py_NewRef(code), value_or_none(function),
+    return Py_BuildValue("(nNNNNlliNnNn)", (Py_ssize_t)frame, Py_NewRef(code), value_or_none(function),
                          value_or_none(function != NULL ? frame->f_globals : NULL), value_or_none(frame->f_locals),
                          position, (long)line, fp_entered_through_c(frame), value_or_none(generator), owners,
-                         value_or_none(plan));
+                         value_or_none(plan), callee);
 }
 
 static PyObject *frames(PyObject *module, PyObject *unused)
@@ -307,7 +308,7 @@ static PyObject *function_set_closure(PyObject *module, PyObject *args)
 PyMethodDef forkpoint_frames_methods[] = {
     {"frames", frames, METH_NOARGS,
      "This thread's frames, innermost first: (address, code, function, globals, locals, position, line,\n"
-     "entered_through_c, generator, generator_owners, restored_plan)."},
+     "entered_through_c, generator, generator_owners, restored_plan, restored_callee)."},
     {"frame_slots", frame_slots, METH_VARARGS, "frame_slots(address, count): the first `count` slots, all live."},
     {"frame_pointer", frame_pointer, METH_VARARGS,
      "frame_pointer(address, slot): the raw pointer in a slot, never dereferenced; it may dangle."},

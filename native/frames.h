@@ -13,7 +13,8 @@ extern PyObject *forkpoint_call_with_placeholders(PyObject *function);
    Borrows `slots`. 0, or -1 with an exception set and the frame unchanged. */
 extern int forkpoint_fill_frame(fp_frame *frame, PyObject *slots, long position);
 
-/* The plan of a restored frame whose callee has not come back yet. Borrowed, NULL when there is none. */
-extern PyObject *forkpoint_restored_plan(fp_frame *frame);
+/* The plan of a restored frame whose callee has not come back yet, and that callee's address (0 while it is just
+   coming back). Borrowed, NULL when there is none. */
+extern PyObject *forkpoint_restored_plan(fp_frame *frame, Py_ssize_t *callee);
 
 #endif

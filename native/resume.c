@@ -53,6 +53,7 @@ typedef struct {
     PyObject *before, *after, *object;
     long position, next, keep, end, end_keep, truth;
     fp_outcome outcome;
+    fp_frame *frame; /* only compared; NULL unless the frame is there and its caller still waits for it */
 } fp_record;
 
 typedef enum { CALLEE_RAISED = -1, CALLEE_RETURNED = 0, CALLEE_YIELDED = 1, CALLEE_NONE = 2 } fp_status;
@@ -68,7 +69,7 @@ static struct {
     PyObject *value;    /* borrowed: what checkpoint() returns */
     PyObject *fallback; /* borrowed: asked when an operator method returned NotImplemented */
     long recursion;
-    PyObject *plans;    /* owned: address -> plan, of restored frames whose callee is out */
+    PyObject *plans;    /* owned: address -> index of the record, of restored frames whose callee is out */
 } session = {.pending = -1};
 
 static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag);
@@ -90,24 +91,31 @@ static PyObject *address_of(fp_frame *frame)
     return PyLong_FromVoidPtr(frame);
 }
 
-PyObject *forkpoint_restored_plan(fp_frame *frame)
+PyObject *forkpoint_restored_plan(fp_frame *frame, Py_ssize_t *callee)
 {
+    *callee = 0;
     if (session.plans == NULL || PyDict_GET_SIZE(session.plans) == 0) {
         return NULL;
     }
     PyObject *address = address_of(frame);
-    PyObject *plan = address != NULL ? PyDict_GetItemWithError(session.plans, address) : NULL;
+    PyObject *index = address != NULL ? PyDict_GetItemWithError(session.plans, address) : NULL;
     Py_XDECREF(address);
     PyErr_Clear();
-    return plan;
+    if (index == NULL) {
+        return NULL;
+    }
+    const fp_record *record = &session.records[PyLong_AsSsize_t(index)];
+    *callee = (Py_ssize_t)record[1].frame;
+    return record->plan;
 }
 
 /* 0, or -1 with an exception. */
-static int remember_plan(fp_frame *frame, PyObject *plan)
+static int remember_plan(fp_frame *frame, Py_ssize_t index)
 {
-    PyObject *address = address_of(frame);
-    int failed = address == NULL || PyDict_SetItem(session.plans, address, plan) < 0;
+    PyObject *address = address_of(frame), *number = PyLong_FromSsize_t(index);
+    int failed = address == NULL || number == NULL || PyDict_SetItem(session.plans, address, number) < 0;
     Py_XDECREF(address);
+    Py_XDECREF(number);
     return failed ? -1 : 0;
 }
 
@@ -360,13 +368,14 @@ static int run_callee(PyThreadState *ts, fp_frame *frame, Py_ssize_t index)
     fp_record *record = &session.records[index];
     fp_frame *previous = fp_current(ts);
     int remaining = *fp_recursion_remaining(ts);
-    if (remember_plan(frame, record->plan) < 0) {
+    if (remember_plan(frame, index) < 0) {
         return -1;
     }
     *fp_recursion_remaining(ts) = remaining - 1;
     fp_link(ts, frame, previous);
     fp_status status;
     PyObject *value = enter(ts, index + 1, &status);
+    session.records[index + 1].frame = NULL; /* it has come back: another frame may take its address */
     int applied = apply_outcome(frame, record, status, value);
     forget_plan(frame);
     let_go(&record->plan);
@@ -384,6 +393,7 @@ static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag)
     Py_ssize_t index = session.pending;
     session.pending = -1;
     fp_record *record = &session.records[index];
+    record->frame = frame;
     int failed = fill(frame, record) < 0;
     if (!failed && index + 1 < session.count) {
         failed = run_callee(ts, frame, index) < 0;

@@ -18,7 +18,7 @@ class Frame(NamedTuple):
     """A frame on the running stack. Valid only until control returns to it or to a caller of it.
 
     `address` is its C address; `position` the code unit its instruction pointer stands on; `plan` is set on a
-    restored frame whose callee has not come back yet: such a frame has no operands.
+    restored frame whose callee, the frame at `plan_callee`, has not come back yet: such a frame has no operands.
     """
 
     address: int
@@ -32,6 +32,7 @@ class Frame(NamedTuple):
     generator: Any
     generator_owners: int
     plan: dict[str, Any] | None
+    plan_callee: int
 
     @property
     def map(self) -> CodeMap:

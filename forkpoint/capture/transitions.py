@@ -55,6 +55,9 @@ def plan(frame: Frame, callee: Frame, constructed: Any = UNKNOWN) -> Plan:
     Raises Refused. The result's depths are slots, that is, locals included.
     """
     if frame.plan is not None:
+        # While the callee it waits for is being cleared away, destructors run on top of it as well.
+        if callee.address != frame.plan_callee:
+            raise Refused(f"{callee.code.co_qualname}() runs while a call comes back", location=str(frame.location))
         return dict(frame.plan)
     instruction = frame.instruction
     try:

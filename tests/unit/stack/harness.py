@@ -2,7 +2,8 @@
 
     python harness.py run PROGRAM STATE      python harness.py resume PROGRAM STATE
 
-KILL_AT=n: save at the n-th checkpoint of this process and end with status 9. EVERY=seconds: checkpoints are taken by
+KILL_AT=n: save at the n-th checkpoint of this process and end with status 9. BRANCH=directory: at each checkpoint a
+fork saves and ends, leaving `<n>.state` and what was printed so far as `<n>.out`, and the program goes on. EVERY=seconds: checkpoints are taken by
 the timer instead, at safe points; KILL_AFTER=n: save and end at the n-th one captured. It stands for the launcher
 and the engine, so its functions count as forkpoint's.
 """
@@ -64,6 +65,9 @@ def checkpoint(label=None):
     reached += 1
     if KILL_AT and reached != KILL_AT:
         return "saved"
+    if BRANCH:
+        branch()
+        return "saved"
     try:
         captured = stack.capture("call")
     except Refused as refusal:
@@ -76,6 +80,22 @@ def checkpoint(label=None):
     if KILL_AT:
         save(captured)
     return "saved"
+
+
+def branch():
+    global STATE
+    sys.stdout.flush()
+    STATE = BRANCH / f"{reached}.state"
+    try:
+        captured = stack.capture("call")
+    except Refused as refusal:
+        (BRANCH / f"{reached}.refused").write_text(str(refusal))
+        return
+    child = os.fork()
+    if child == 0:
+        save(captured)
+    os.waitpid(child, 0)
+    (BRANCH / f"{reached}.out").write_text(OUTPUT.read_text())
 
 
 def try_checkpoint():
@@ -132,11 +152,13 @@ def base(what, *arguments):
 
 
 def main():
-    global STATE, KILL_AT, KILL_AFTER
+    global STATE, KILL_AT, KILL_AFTER, BRANCH, OUTPUT
     action, program, state = sys.argv[1:]
     STATE = Path(state)
     KILL_AT = int(os.environ.get("KILL_AT", 0))
     KILL_AFTER = int(os.environ.get("KILL_AFTER", 0))
+    BRANCH = Path(os.environ["BRANCH"]) if "BRANCH" in os.environ else None
+    OUTPUT = Path(os.readlink("/proc/self/fd/1"))
     stack.set_base(base.__code__)
     api = types.ModuleType("ckapi")
     api.checkpoint, api.try_checkpoint = checkpoint, try_checkpoint

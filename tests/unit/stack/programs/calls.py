@@ -1,10 +1,11 @@
-"""Every way in which one Python function comes to run another: prints what a checkpoint there would say, and takes
-one where it can."""
+"""Every way in which one Python function comes to run another: says whether a checkpoint can be taken there (on stderr
+also why not) and takes it if so."""
 from ckapi import checkpoint, try_checkpoint
 import functools, contextlib, sys
 def ck(name):
     said = try_checkpoint()
-    print(f"{name}: {said}")
+    print(name, "taken" if said == "taken" else "refused")
+    print(f"{name}: {said}", file=sys.stderr)
     if said == "taken":
         checkpoint()
 class M(type):
