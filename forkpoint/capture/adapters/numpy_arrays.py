@@ -92,9 +92,9 @@ def reduce_array(a: Any, context: ReduceContext) -> Any:
         for parent in cls.__mro__[: cls.__mro__.index(np.ndarray)]:
             if issubclass(parent, np.ndarray) and not parent.__flags__ & _HEAPTYPE:
                 return NotImplemented
-    if isinstance(a, np.memmap) and isinstance(a.base, mmap.mmap):
+    base: Any = a.base
+    if isinstance(a, np.memmap) and isinstance(base, mmap.mmap):
         return _reduce_memmap(a, context)
-    base = a.base
     while type(base) in _TRANSPARENT:
         base = base.base
     if isinstance(base, np.ndarray):
