@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     )
     from forkpoint.point import Checkpoint
 
-from forkpoint.snapshot import stdout as _stdout
+from forkpoint.snapshot import stdout as _stdout  # noqa: E402 - below the names for type checkers
 
 __version__ = "0.1.0"
 

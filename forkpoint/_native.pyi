@@ -52,8 +52,8 @@ def function_set_closure(function: object, cells: tuple[Any, ...], /) -> None: .
 
 # resume.c
 def resume(
-    rows: tuple[tuple[object, ...], ...],
-    exception: object,
+    rows: list[tuple[object, ...]],
+    exception: list[object],
     value: object,
     fallback: Callable[..., object],
     recursion: int,

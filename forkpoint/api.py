@@ -32,8 +32,8 @@ def _active(**arguments: Any) -> Engine:
     """The active engine; in a plain `python` run the first call begins a run in the default store."""
     global _engine
     if _engine is None or _engine.pid != os.getpid():
-        from forkpoint.engine import Engine
         from forkpoint import settings as choices
+        from forkpoint.engine import Engine
 
         _engine = Engine.begin_run(choices.load(arguments))
     return _engine

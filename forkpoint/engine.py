@@ -16,17 +16,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forkpoint import _native, errors, faultpoints, limits, registry, settings as choices
+from forkpoint import _native, errors, faultpoints, limits, registry
+from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
 from forkpoint.capture import ambient, descriptors, preview, roots, stack, threads
-from forkpoint.point import Checkpoint
 from forkpoint.encode import pickler, unpickler
-from forkpoint.journal import committer, home, known, lease, pack, packfile, plan as planning
+from forkpoint.journal import committer, home, known, lease, pack, packfile
+from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.order import interpreter_flags
+from forkpoint.point import Checkpoint
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
-from forkpoint.order import interpreter_flags
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -283,6 +285,7 @@ class Engine:
 
     def _write(self, side: forker.ChildSide, point: str, moment: Moment) -> None:
         """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
+        descriptors.open_again(moment.files)  # first: nothing else may take their numbers
         faultpoints.reach("child.started")
         began = time.monotonic_ns()
         image = ProgramImage(
@@ -294,7 +297,6 @@ class Engine:
         )
         packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
         reducers = {**ambient.reducers(), **registry.adapters}
-        descriptors.open_again(moment.files)
         encoded = pickler.encode(
             image,
             named=roots.named(moment.found),

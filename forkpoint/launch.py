@@ -14,9 +14,10 @@ import os
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from forkpoint import _native, api, errors, settings as choices
+from forkpoint import _native, api, errors
+from forkpoint import settings as choices
 from forkpoint.engine import Engine
 from forkpoint.journal.runs import RunInfo
 from forkpoint.order import Order

@@ -19,7 +19,9 @@ class Checkpoint:
 
     __slots__ = ("_poll", "_reason", "_report", "id", "restored")
 
-    def __init__(self, point: str | None, *, restored: bool = False, reason: str = "", poll: Poll | None = None) -> None:
+    def __init__(
+        self, point: str | None, *, restored: bool = False, reason: str = "", poll: Poll | None = None
+    ) -> None:
         self.id = point
         self.restored = restored
         self._reason = reason

@@ -40,7 +40,8 @@ static const char *const outcome_names[OUTCOME_COUNT] = {
 
 typedef enum { KIND_FUNCTION, KIND_CODE, KIND_GENERATOR } fp_kind;
 
-/* One captured frame. All objects borrowed from the tuple resume() was given, which outlives the session. */
+/* One captured frame. Objects are owned, and let go as soon as the frame has them: the program must not find that
+   something it drops lives on. `before`, `after` and `object` are borrowed from `plan`. */
 typedef struct {
     fp_kind kind;
     PyObject *target; /* function, code or generator */
@@ -293,10 +294,19 @@ static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status sta
 
 /* --------------------------------------------------------------------------------------- entering the frames */
 
+/* Drop a reference without touching the current exception: dropping may run any code. */
+static void let_go(PyObject **reference)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    Py_CLEAR(*reference);
+    PyErr_Restore(type, value, traceback);
+}
+
 /* Enter record `index` and run it to its end. New reference, or NULL when it raised. */
 static PyObject *enter(PyThreadState *ts, Py_ssize_t index, fp_status *status)
 {
-    const fp_record *record = &session.records[index];
+    fp_record *record = &session.records[index];
     PyObject *result = NULL;
     session.pending = index;
     set_hook(ts, 1);
@@ -312,6 +322,7 @@ static PyObject *enter(PyThreadState *ts, Py_ssize_t index, fp_status *status)
         PySendResult sent = PyIter_Send(record->target, Py_None, &result);
         *status = sent == PYGEN_ERROR ? CALLEE_RAISED : sent == PYGEN_NEXT ? CALLEE_YIELDED : CALLEE_RETURNED;
     }
+    let_go(&record->target);
     if (session.pending == index) {
         session.pending = -1;
         Py_CLEAR(result);
@@ -323,7 +334,7 @@ static PyObject *enter(PyThreadState *ts, Py_ssize_t index, fp_status *status)
     return result;
 }
 
-static int fill(fp_frame *frame, const fp_record *record)
+static int fill(fp_frame *frame, fp_record *record)
 {
     if (forkpoint_fill_frame(frame, record->slots, record->position) < 0) {
         return -1;
@@ -336,6 +347,9 @@ static int fill(fp_frame *frame, const fp_record *record)
         Py_XSETREF(generator->gi_exc_state.exc_value,
                    record->exception == forkpoint_null ? NULL : Py_NewRef(record->exception));
     }
+    let_go(&record->slots);
+    let_go(&record->exception);
+    let_go(&record->local_namespace);
     return 0;
 }
 
@@ -343,7 +357,7 @@ static int fill(fp_frame *frame, const fp_record *record)
    exception to go on with. */
 static int run_callee(PyThreadState *ts, fp_frame *frame, Py_ssize_t index)
 {
-    const fp_record *record = &session.records[index];
+    fp_record *record = &session.records[index];
     fp_frame *previous = fp_current(ts);
     int remaining = *fp_recursion_remaining(ts);
     if (remember_plan(frame, record->plan) < 0) {
@@ -355,7 +369,8 @@ static int run_callee(PyThreadState *ts, fp_frame *frame, Py_ssize_t index)
     PyObject *value = enter(ts, index + 1, &status);
     int applied = apply_outcome(frame, record, status, value);
     forget_plan(frame);
-    Py_XDECREF(value);
+    let_go(&record->plan);
+    let_go(&value);
     fp_set_current(ts, previous);
     *fp_recursion_remaining(ts) = remaining;
     return applied;
@@ -368,7 +383,7 @@ static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag)
     }
     Py_ssize_t index = session.pending;
     session.pending = -1;
-    const fp_record *record = &session.records[index];
+    fp_record *record = &session.records[index];
     int failed = fill(frame, record) < 0;
     if (!failed && index + 1 < session.count) {
         failed = run_callee(ts, frame, index) < 0;
@@ -380,6 +395,7 @@ static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag)
             *fp_recursion_remaining(ts) = fp_recursion_limit(ts) - (int)session.recursion + 1;
         }
         failed = failed || apply_outcome(frame, record, CALLEE_NONE, session.value) < 0;
+        let_go(&record->plan);
     }
     return _PyEval_EvalFrameDefault(ts, frame, failed);
 }
@@ -411,6 +427,28 @@ static int fits(const fp_record *record)
            record->next < Py_SIZE(code) && record->end >= 0 && record->end < Py_SIZE(code);
 }
 
+static void own(fp_record *record)
+{
+    Py_XINCREF(record->target);
+    Py_XINCREF(record->namespace);
+    Py_XINCREF(record->local_namespace);
+    Py_XINCREF(record->slots);
+    Py_XINCREF(record->code);
+    Py_XINCREF(record->exception);
+    Py_XINCREF(record->plan);
+}
+
+static void disown(fp_record *record)
+{
+    let_go(&record->target);
+    let_go(&record->namespace);
+    let_go(&record->local_namespace);
+    let_go(&record->slots);
+    let_go(&record->code);
+    let_go(&record->exception);
+    let_go(&record->plan);
+}
+
 /* Rows are (kind, target, globals, locals, slots, position, code, exception, plan). */
 static int read_record(PyObject *row, fp_record *record)
 {
@@ -420,6 +458,7 @@ static int read_record(PyObject *row, fp_record *record)
                           &record->exception, &PyDict_Type, &record->plan)) {
         return -1;
     }
+    own(record);
     record->kind = (fp_kind)kind;
     record->before = PyDict_GetItemString(record->plan, "before");
     record->after = PyDict_GetItemString(record->plan, "after");
@@ -516,52 +555,66 @@ static fp_frame *hide_own_frames(PyThreadState *ts)
 static PyObject *run_session(PyObject *exception)
 {
     PyThreadState *ts = PyThreadState_Get();
-    fp_frame *own = hide_own_frames(ts);
     _PyErr_StackItem *handling = ts->exc_info;
     PyObject *handled_before = handling->exc_value;
     int remaining = *fp_recursion_remaining(ts);
-    handling->exc_value = exception == forkpoint_null ? NULL : Py_NewRef(exception);
+    handling->exc_value = exception; /* the reference moves */
     *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
     session.rebuilding = 1;
     PyObject *result = enter_with_room(session.count);
-    fp_set_current(ts, own);
     session.rebuilding = 0;
     set_hook(ts, 0);
     *fp_recursion_remaining(ts) = remaining;
-    Py_XSETREF(handling->exc_value, handled_before);
+    PyObject *handled = handling->exc_value;
+    handling->exc_value = handled_before;
+    let_go(&handled);
     return result;
+}
+
+/* Take all rows out of the list. 0, or -1 with an exception; what was read is owned by `records` in either case. */
+static int read_records(PyObject *rows, fp_record *records)
+{
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(rows); i++) {
+        if (read_record(PyList_GET_ITEM(rows, i), &records[i]) < 0) {
+            return -1;
+        }
+    }
+    return PyList_SetSlice(rows, 0, PyList_GET_SIZE(rows), NULL);
 }
 
 static PyObject *resume(PyObject *module, PyObject *args)
 {
     (void)module;
-    PyObject *rows, *exception;
-    if (!PyArg_ParseTuple(args, "O!OOOl", &PyTuple_Type, &rows, &exception, &session.value, &session.fallback,
-                          &session.recursion)) {
+    PyObject *rows, *handled;
+    if (!PyArg_ParseTuple(args, "O!O!OOl", &PyList_Type, &rows, &PyList_Type, &handled, &session.value,
+                          &session.fallback, &session.recursion)) {
         return NULL;
     }
-    if (session.records != NULL || PyTuple_GET_SIZE(rows) == 0) {
+    Py_ssize_t count = PyList_GET_SIZE(rows);
+    if (session.records != NULL || count == 0 || PyList_GET_SIZE(handled) != 1) {
         PyErr_SetString(PyExc_RuntimeError, "a process restores one stack, once");
         return NULL;
     }
-    Py_ssize_t count = PyTuple_GET_SIZE(rows);
     fp_record *records = PyMem_Calloc((size_t)count, sizeof(fp_record));
-    PyObject *result = NULL;
     session.plans = PyDict_New();
+    PyObject *result = NULL, *exception = PyList_GET_ITEM(handled, 0);
+    exception = exception == forkpoint_null ? NULL : Py_NewRef(exception);
     if (records == NULL || session.plans == NULL) {
+        Py_XDECREF(exception);
         PyErr_NoMemory();
-        goto done;
     }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        if (read_record(PyTuple_GET_ITEM(rows, i), &records[i]) < 0) {
-            goto done;
-        }
+    else if (read_records(rows, records) < 0 || PyList_SetSlice(handled, 0, 1, NULL) < 0) {
+        Py_XDECREF(exception);
     }
-    session.records = records;
-    session.count = count;
-    result = run_session(exception);
-done:
-    session.records = NULL;
+    else {
+        session.records = records;
+        session.count = count;
+        result = run_session(exception);
+        session.records = NULL;
+    }
+    for (Py_ssize_t i = 0; records != NULL && i < count; i++) {
+        disown(&records[i]);
+    }
     Py_CLEAR(session.plans);
     PyMem_Free(records);
     return result;
@@ -593,8 +646,8 @@ static PyObject *run_code(PyObject *module, PyObject *args)
 
 PyMethodDef forkpoint_resume_methods[] = {
     {"resume", resume, METH_VARARGS,
-     "resume(rows, exception, value, fallback, recursion): rebuild the frames, outermost first, and run them.\n"
-     "Returns or raises what the outermost does. Every row is checked before anything runs."},
+     "resume(rows, [exception], value, fallback, recursion): rebuild the frames, outermost first, and run them.\n"
+     "Returns or raises what the outermost does. Every row is checked before anything runs; both lists are emptied."},
     {"rebuilding", rebuilding, METH_NOARGS, "Whether frames are being rebuilt right now: then nothing is captured."},
     {"run_code", run_code, METH_VARARGS,
      "run_code(code, globals): run a module's code as the interpreter runs its main module, with the whole\n"

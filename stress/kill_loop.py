@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import random
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "crash"))
 
 from harness import Bench, Finding, Program, Ran, Verdict, first_difference, tail  # noqa: E402
-from timer import random_kills  # noqa: E402
+from timer import random_kills, when  # noqa: E402
 
 NEEDS = {
     "char_gpt": ("torch", "tensorboard"),
@@ -93,7 +94,15 @@ def one_program(bench: Bench, options: argparse.Namespace) -> tuple[list[Finding
     rng = random.Random(f"{options.seed} {bench.program.name}")
     shortest = 1.0 + 2 * options.every
     life = (shortest, shortest + took / max(options.kills - 2, 1))
-    findings, chain = random_kills(bench, oracle, every=options.every, at_least=options.kills, life=life, rng=rng)
+    findings, chain = random_kills(
+        bench,
+        oracle,
+        every=options.every,
+        at_least=options.kills,
+        life=life,
+        rng=rng,
+        lost_seconds=5 + 3 * longest_gap(bench),
+    )
     places = collections.Counter(place.rsplit("/", 1)[-1] for place in chain.places)
     return findings, f"{took:.1f} s, {chain.unprotected} early; " + ", ".join(p for p, _ in places.most_common(3))
 
@@ -109,6 +118,12 @@ def uninterrupted(bench: Bench, oracle: Ran, every: float) -> Finding:
     return Finding(
         verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}"
     )
+
+
+def longest_gap(bench: Bench) -> float:
+    """Seconds between two commits of the uninterrupted run, at worst: what this program on this machine allows."""
+    times = [when(p["created_at"]) for p in bench.json("log")["runs"][0]["points"]]
+    return max((newer - older for newer, older in itertools.pairwise(times)), default=0.0)
 
 
 def report(table: list[tuple[str, collections.Counter[str], str]], options: argparse.Namespace) -> bool:

@@ -154,9 +154,7 @@ def _idle_pool_pids() -> frozenset[int]:
     pids: set[int] = set()
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)
-        if frame is None or thread.name.endswith("(_handle_results)") and _queued(thread):
-            continue
-        if _idle(thread, frame):
+        if frame is not None and _idle(thread, frame):
             for held in (*(getattr(thread, "_args", None) or ()), getattr(thread, "processes", None)):
                 workers = held.values() if isinstance(held, dict) else held if isinstance(held, list) else ()
                 pids.update(pid for worker in workers if (pid := getattr(worker, "pid", None)) is not None)

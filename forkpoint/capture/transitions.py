@@ -55,7 +55,7 @@ def plan(frame: Frame, callee: Frame, constructed: Any = UNKNOWN) -> Plan:
     Raises Refused. The result's depths are slots, that is, locals included.
     """
     if frame.plan is not None:
-        return frame.plan
+        return dict(frame.plan)
     instruction = frame.instruction
     try:
         if frame.position < 0 or instruction.depth < 0:

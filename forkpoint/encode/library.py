@@ -60,7 +60,7 @@ def _kept(keeper: type, obj: Any, value: Any) -> Any:
 def new_by_keeper(keeper: type, cls: Any, arguments: tuple[Any, ...]) -> Any:
     """An instance of `cls` as the library's class `keeper` makes its own."""
     made = keeper.__new__(cls, *arguments)
-    keeper.__init__(made, *arguments)
+    keeper.__init__(made, *arguments)  # type: ignore[misc]  # the keeper's, whatever the class defines
     return made
 
 

@@ -21,7 +21,10 @@ import os
 import struct
 
 from forkpoint.journal import durable, seal
-from forkpoint.journal.home import Home
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from forkpoint.journal.home import Home
 
 _MAGIC = b"FKPANCHR"
 _BODY = struct.Struct("<8sQ32s32s32s")

@@ -134,7 +134,6 @@ def _commit(request: dict[str, Any]) -> NoReturn:
     def elapsed_ms() -> float:
         return (time.monotonic_ns() - started_ns) / 1e6
 
-    seq, message = -1, ""
     lock = home.writer_lock()
     try:
         from forkpoint.journal import connection, writer
@@ -143,11 +142,10 @@ def _commit(request: dict[str, Any]) -> NoReturn:
         faultpoints.reach("committer.locked")
         db = connection.open_writer(home)
         seq = writer.commit(db, home, handover.run_from(request["run"]), info, request["point"], elapsed_ms)
-    except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-    _answer(request, info, seq, message, elapsed_ms())
-    if seq < 0:
+    except Exception as error:  # the answer must go out, whatever it is
+        _answer(request, info, -1, f"{type(error).__name__}: {error}", elapsed_ms())
         os._exit(1)
+    _answer(request, info, seq, "", elapsed_ms())
     if request["keep_last"]:
         from forkpoint.journal import retention
 

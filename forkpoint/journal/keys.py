@@ -42,12 +42,16 @@ def parse(text: bytes, path: str) -> bytes:
     raise errors.KeyMissing(f"{path} is not a forkpoint key file", hint="export the key again where the store was made")
 
 
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return parse(file.read(4096), path)
+
+
 def load(key_id: str) -> bytes:
     """The key of this name. Raises `KeyMissing` when it is not on this machine, or is another one."""
     path = location(key_id)
     try:
-        with open(path, "rb") as file:
-            key = parse(file.read(4096), path)
+        key = _read(path)
     except OSError as error:
         raise errors.KeyMissing(
             f"the key of this store is not here: {path}: {error.strerror}",
@@ -64,19 +68,16 @@ def save(key: bytes, path: str) -> None:
     os.makedirs(folder, mode=0o700, exist_ok=True)
     parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        try:
-            fd = durable.create_file(parent, name)
-        except FileExistsError:
-            with open(path, "rb") as file:
-                if parse(file.read(4096), path) != key:
-                    raise errors.UsageError(f"{path} holds another key; it is not overwritten") from None
-            return
+        fd = durable.create_file(parent, name)
         try:
             durable.write_all(fd, f"{_WORD} {key.hex()}\n".encode())
             os.fdatasync(fd)
         finally:
             os.close(fd)
         os.fsync(parent)
+    except FileExistsError:
+        if _read(path) != key:
+            raise errors.UsageError(f"{path} holds another key; it is not overwritten") from None
     finally:
         os.close(parent)
 
@@ -85,8 +86,7 @@ def create() -> bytes:
     """A key for a new store, saved where it will be looked for. With FORKPOINT_KEY_FILE naming a key: that one."""
     path = _override()
     if path is not None and os.path.exists(path):
-        with open(path, "rb") as file:
-            return parse(file.read(4096), path)
+        return _read(path)
     key = os.urandom(seal.KEY_BYTES)
     path = path or os.path.join(directory(), seal.key_id(key))
     try:
@@ -107,8 +107,7 @@ def export(key_id: str, path: str) -> None:
 def adopt(path: str) -> str:
     """Take over an exported key file into this user's keys; returns the key's name."""
     try:
-        with open(path, "rb") as file:
-            key = parse(file.read(4096), path)
+        key = _read(path)
     except OSError as error:
         raise errors.KeyMissing(f"no key file: {path}: {error.strerror}") from None
     name = seal.key_id(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import OrderedDict
-from types import TracebackType
+from typing import Self
 
 from forkpoint import errors
 from forkpoint.journal import durable, manifest, pack, pack_place, record, seal
@@ -38,10 +38,10 @@ class PackFile:
             self.close()
             raise
 
-    def __enter__(self) -> PackFile:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: TracebackType | type[BaseException] | BaseException | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

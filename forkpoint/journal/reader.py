@@ -7,8 +7,7 @@ has damaged (its WAL hides rows when a bit flips; the anchor tells) is looked fo
 from __future__ import annotations
 
 import json
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from forkpoint import errors
 from forkpoint.journal import anchor, connection, lease, packfile, rebuild, refs, schema, seal
@@ -35,10 +34,10 @@ class Reader:
             self.close()
             raise
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: TracebackType | type[BaseException] | BaseException | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, handover, manifest, packfile, record, schema, seal, writer
+from forkpoint.journal import anchor, connection, handover, manifest, packfile, record, rows, schema, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 
@@ -95,8 +95,8 @@ def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[s
             info = handover.PackInfo(
                 item.envelope.pack, point.point, point.run, item.size, item.manifest_id, item.envelope.packs
             )
-            writer.insert_run(db, home, item.envelope.run)
-            writer.insert_point(db, home, info, {**handover.point_fields(point), "commit_ms": 0.0})
+            rows.insert_run(db, home, item.envelope.run)
+            rows.insert_point(db, home, info, {**handover.point_fields(point), "commit_ms": 0.0})
     return ids
 
 

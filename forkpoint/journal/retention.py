@@ -18,7 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from forkpoint import errors, faultpoints
+from forkpoint import errors, faultpoints, limits
 from forkpoint.journal import anchor, connection, known, lease, pack_place, schema, seal
 from forkpoint.journal.home import Home, fill_reserve, free_reserve, is_id, new_id
 
@@ -302,9 +302,6 @@ def _room(home: Home) -> Iterator[None]:
             fill_reserve(root)
 
 
-_HOURS_WHILE_RUNNING = 24
-
-
 def after_commit(db: connection.Connection, home: Home, run: str, keep_last: int) -> None:
     """Retention of a live run, by its committer, once the commit stands and was answered: the newest `keep_last`, one
     an hour for a day, and labelled ones.
@@ -319,7 +316,7 @@ def after_commit(db: connection.Connection, home: Home, run: str, keep_last: int
         import time
 
         rows = _sound_rows(db, home)
-        policy = Policy(keep_last, keep_hours=_HOURS_WHILE_RUNNING, keep_labelled=True)
+        policy = Policy(keep_last, keep_hours=limits.KEEP_HOURS, keep_labelled=True)
         going = choose([row for row in rows if row["run"] == run], policy, _pinned(home, [run]), time.time())
         result = Forgotten()
         if going:

@@ -97,10 +97,14 @@ def _chain(reader: Reader) -> list[Damage]:
             suffering = (named[number],) if expected is not None else ()
             damages.append(Damage("every commit follows the one before", detail, None, suffering))
     head = max(reader.tags, default=0)
-    for number in range(1, head):
-        if number not in reader.tags and not any(first <= number <= end for first, end in covered):
-            damages.append(Damage("every commit follows the one before", f"commit {number} is missing"))
-    return damages
+    missing = [
+        number
+        for number in range(1, head)
+        if number not in reader.tags and not any(first <= number <= end for first, end in covered)
+    ]
+    return damages + [
+        Damage("every commit follows the one before", f"commit {number} is missing") for number in missing
+    ]
 
 
 def _packs(home: Home, packs: list[str], points: tuple[Point, ...]) -> list[Damage]:

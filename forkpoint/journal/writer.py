@@ -10,7 +10,7 @@ import contextlib
 import os
 
 from forkpoint import errors, faultpoints
-from forkpoint.journal import anchor, connection, known, pack_place, schema, seal
+from forkpoint.journal import anchor, connection, known, pack_place, rows
 from forkpoint.journal.handover import PackInfo
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
@@ -21,70 +21,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _text(value: Any) -> str:
-    import json
-
-    return json.dumps(value, separators=(",", ":"))
-
-
-def run_row(run: RunInfo) -> dict[str, Any]:
-    """A run's columns but its tag."""
-    return {**run.fields(), "argv": _text(list(run.argv)), "facts": _text(run.facts)}
-
-
-def insert_run(db: connection.Connection, home: Home, run: RunInfo) -> None:
-    if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone() is None:
-        row = run_row(run)
-        row["tag"] = schema.run_tag(home.seal, row)
-        _insert(db, "run", row)
-
-
-def _insert(db: connection.Connection, table: str, row: Mapping[str, Any]) -> None:
-    names = ", ".join(row)
-    db.execute(f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(row))})", tuple(row.values()))
-
-
 def begin_run(home: Home, run: RunInfo) -> None:
     """Record that a run begins, durably; again for the same run changes nothing. The first commit would do it too."""
     with home.writer_lock(), connection.errors_in_words(home):
         db = connection.open_writer(home)
         try:
             with connection.transaction(db):
-                insert_run(db, home, run)
+                rows.insert_run(db, home, run)
         finally:
             db.close()
-
-
-def head(db: connection.Connection, home: Home) -> tuple[int, bytes]:
-    """(number, chain tag) of the newest commit. Raises `IntegrityError` when its row is damaged."""
-    row = db.execute("SELECT * FROM point ORDER BY number DESC LIMIT 1").fetchone()
-    if row is None:
-        return 0, schema.NO_TAG
-    tag: bytes = row["tag"]
-    if not seal.same(schema.point_tag(home.seal, row), tag):
-        raise errors.IntegrityError(f"the journal's row of restore point {row['id']} is damaged")
-    return int(row["number"]), tag
-
-
-def insert_point(db: connection.Connection, home: Home, info: PackInfo, point: Mapping[str, Any]) -> tuple[int, bytes]:
-    """Insert pack and restore point within the caller's transaction; returns (number, chain tag)."""
-    number, previous = head(db, home)
-    (seq,) = db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM point WHERE run = ?", (point["run"],)).fetchone()
-    row = {
-        "number": number + 1,
-        "seq": seq,
-        **point,
-        "complete": int(point["complete"]),
-        "bytes_new": info.bytes_new,
-        "pack": info.pack,
-        "packs": " ".join(info.packs),
-        "manifest_id": info.manifest_id,
-        "previous": previous,
-    }
-    row["tag"] = schema.point_tag(home.seal, row)
-    db.execute("INSERT OR IGNORE INTO pack (id, bytes, plan) VALUES (?, ?, NULL)", (info.pack, info.bytes_new))
-    _insert(db, "point", row)
-    return number + 1, row["tag"]
 
 
 def check_packs(db: connection.Connection, home: Home, info: PackInfo) -> None:
@@ -120,8 +65,8 @@ def commit(
         recover(db, home, info.pack)
         db.execute("BEGIN IMMEDIATE")
         check_packs(db, home, info)
-        insert_run(db, home, run)
-        number, tag = insert_point(db, home, info, {**point, "commit_ms": elapsed_ms()})
+        rows.insert_run(db, home, run)
+        number, tag = rows.insert_point(db, home, info, {**point, "commit_ms": elapsed_ms()})
         (seq,) = db.execute("SELECT seq FROM point WHERE number = ?", (number,)).fetchone()
         faultpoints.reach("committer.inserted")
     except BaseException:
@@ -129,7 +74,7 @@ def commit(
             db.execute("ROLLBACK")
         remove_pack(home, info)
         raise
-    db.execute("COMMIT")
+    _finish(db, home)
     faultpoints.reach("committer.committed")
     # It stands: anchor and cache only help, and must not make a success a failure.
     with contextlib.suppress(OSError):
@@ -140,6 +85,22 @@ def commit(
     return int(seq)
 
 
+def _finish(db: connection.Connection, home: Home) -> None:
+    """COMMIT. Where it fails, what it wrote is cut off the WAL, by folding what stood before into the journal.
+
+    Otherwise the rows could be read again from memory though the disk refused them, and commits written after them in
+    the same file would be lost with them at a power cut.
+    """
+    try:
+        db.execute("COMMIT")
+    except connection.DatabaseError:
+        with contextlib.suppress(connection.DatabaseError):
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+        connection.fold(home, db, above_bytes=0)
+        raise
+
+
 def recover(db: connection.Connection, home: Home, own_pack: str) -> None:
     """Put back rows the journal lost, from the packs, before the chain grows over the place where they were.
 
@@ -148,7 +109,7 @@ def recover(db: connection.Connection, home: Home, own_pack: str) -> None:
     """
     noted = anchor.read(home)
     try:
-        lost = noted is None or head(db, home)[0] < noted.number
+        lost = noted is None or rows.head(db, home)[0] < noted.number
     except errors.IntegrityError:
         lost = True
     if lost:

@@ -37,17 +37,27 @@ _REFLECTED: Final = {"<": "__gt__", "<=": "__ge__", "==": "__eq__", "!=": "__ne_
 def resume(stack: CapturedStack, value: object) -> object:
     """Rebuild the frames, outermost first, and run them to the end of the outermost; returns or raises what it does.
 
-    `value` is what the call that was captured returns this time. Every frame is checked before anything runs:
+    `value` is what the call that was captured returns this time. The stack is used up: afterwards the frames alone
+    hold what they held. Every frame is checked before anything runs:
     raises RestoreFailed, or SystemError and ValueError for frames that do not fit their code.
     """
-    code = sys._getframe().f_code
-    capture_stack.set_base(code)
+    capture_stack.set_base(sys._getframe().f_code)
     if not stack.frames:
         raise RestoreFailed("the restore point has no call stack")
     sys.setrecursionlimit(stack.recursion_limit)
-    rows = tuple(_row(record) for record in stack.frames)
     recursion = stack.frames[-1].plan.get("recursion", 0)
-    return _native.resume(rows, stack.exception, value, _ask_the_other, recursion)
+    rows = [_row(record) for record in stack.frames]
+    handled = [stack.exception]
+    _use_up(stack)
+    return _native.resume(rows, handled, value, _ask_the_other, recursion)
+
+
+def _use_up(stack: CapturedStack) -> None:
+    """Whoever still holds the stack must not keep alive what the program will drop: frozen or not, it is emptied."""
+    for record in stack.frames:
+        for name in ("function", "slots", "plan", "generator", "exception", "local_namespace"):
+            object.__setattr__(record, name, None)
+    object.__setattr__(stack, "exception", None)
 
 
 def _row(record: FrameRecord) -> tuple[object, ...]:
@@ -64,9 +74,8 @@ def _row(record: FrameRecord) -> tuple[object, ...]:
     if code != record.code:
         raise RestoreFailed(f"{record.location}: the restored function is another one")
     kind = _KINDS[record.kind]
-    plan = dict(record.plan)
     names = (record.namespace, record.local_namespace)
-    return (kind, target, *names, record.slots, record.position, code, record.exception, plan)
+    return (kind, target, *names, record.slots, record.position, code, record.exception, record.plan)
 
 
 def _ask_the_other(plan: Mapping[str, Any]) -> object:

@@ -1,8 +1,9 @@
 """Options of the crash suite, a bench for each test, and the table of verdicts at the end.
 
 `--crash-python` (or CRASH_PYTHON) names the interpreter under test; it needs forkpoint, not pytest.
-`--crash-level` (or CRASH_LEVEL): `reduced` kills at the first, middle and last point of each program, `full` (default)
-at each, `exhaustive` at each with all points before it committed too.
+`--crash-level` (or CRASH_LEVEL): `full` (default) kills every program at every point, in one chain of generations, and
+once more from its first generation at its first, middle and last point. `reduced` does the latter at one point and
+chains a few programs. `exhaustive` does everything at every point, with the points before it committed too.
 """
 
 from __future__ import annotations

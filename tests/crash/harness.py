@@ -72,7 +72,7 @@ class Finding:
         return f"{self.verdict} at {self.at}: {self.detail}" if self.detail else f"{self.verdict} at {self.at}"
 
 
-def base_environment(scratch: Path, python: str) -> dict[str, str]:
+def base_environment(scratch: Path) -> dict[str, str]:
     """The environment of every process: nothing of the tester's own settings, one thread, a home of its own."""
     env = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")}
     env |= {
@@ -83,20 +83,9 @@ def base_environment(scratch: Path, python: str) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "PYTHONWARNINGS": "ignore::SyntaxWarning",
     }
-    if not _installed(python):
+    if any((ROOT / "forkpoint").glob("_native.*.so")):  # built in place; otherwise it is installed
         env["PYTHONPATH"] = str(ROOT)
     return env
-
-
-_found: dict[str, bool] = {}
-
-
-def _installed(python: str) -> bool:
-    """Is forkpoint importable without help, or is it built in place in this checkout?"""
-    if python not in _found:
-        done = subprocess.run([python, "-c", "import forkpoint"], cwd="/", capture_output=True, check=False)
-        _found[python] = done.returncode == 0
-    return _found[python]
 
 
 class Bench:
@@ -114,7 +103,7 @@ class Bench:
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / "home").mkdir(exist_ok=True)
         shutil.copytree(program.directory, self.work, ignore=shutil.ignore_patterns("__pycache__"))
-        self.env = base_environment(scratch, python) | dict(program.env)
+        self.env = base_environment(scratch) | dict(program.env)
         if not automatic:
             self.env["FORKPOINT_EVERY"] = "3600"
 

@@ -11,6 +11,15 @@ import pytest
 from catalogue import DIRECT, pointed
 from harness import Bench, Finding, Program, Ran, after_kill, kills
 
+AFTER_OTHERS = (
+    "linked_list",
+    "numpy_arrays",
+    "set_order",
+    "sklearn_digits",
+    "uncaught",
+    "with_blocks",
+    "written_files",
+)
 PROGRAMS = [p for p in pointed() if p.name not in DIRECT]
 named = pytest.mark.parametrize("program", PROGRAMS, ids=lambda p: p.name)
 
@@ -21,26 +30,26 @@ def points_of(oracle: Ran) -> list[int]:
 
 
 def chosen(points: list[int], level: str) -> list[int]:
-    """All of them, or the first, middle and last where time is short."""
-    return sorted({points[0], points[len(points) // 2], points[-1]}) if level == "reduced" else points
+    """All of them, or the first, middle and last, or the middle one: `test_chain` visits each point anyway."""
+    middle = points[len(points) // 2]
+    return {"exhaustive": points, "full": sorted({points[0], middle, points[-1]}), "reduced": [middle]}[level]
 
 
 @named
-def test_each_point_alone_brings_back_the_rest_of_the_output(program, bench, level, verdicts):
+def test_a_point_committed_alone_brings_back_the_rest_of_the_output(program, bench, level, verdicts):
+    here = bench(program)
+    oracle = here.oracle()
+    verdicts(program.name, "only", kills(here, oracle, chosen(points_of(oracle), level), "only"))
+
+
+@named
+def test_a_point_after_all_the_others_brings_back_the_rest(program, bench, level, verdicts):
+    if level != "exhaustive" and program.name not in AFTER_OTHERS:
+        pytest.skip("each program at the exhaustive level only")
     here = bench(program)
     oracle = here.oracle()
     points = points_of(oracle)
-    mode = "kill" if level == "exhaustive" else "only"
-    verdicts(program.name, mode, kills(here, oracle, chosen(points, level), mode))
-
-
-@named
-def test_the_last_point_after_all_the_others_brings_back_the_rest(program, bench, level, verdicts):
-    if level == "exhaustive":
-        pytest.skip("every point is killed that way at this level")
-    here = bench(program)
-    oracle = here.oracle()
-    verdicts(program.name, "kill", kills(here, oracle, points_of(oracle)[-1:], "kill"))
+    verdicts(program.name, "kill", kills(here, oracle, points if level == "exhaustive" else points[-1:], "kill"))
 
 
 @pytest.mark.parametrize("program", [p for p in pointed() if p.name in DIRECT], ids=lambda p: p.name)
@@ -68,5 +77,5 @@ PLAIN = ("with_blocks", "generators", "exceptions_in_flight", "closures", "class
 def test_plain_python_without_forkpoint_run_is_killed_and_restored_too(program: Program, bench, level, verdicts):
     here = bench(program)
     oracle = here.oracle()
-    points = chosen(points_of(oracle), "reduced" if level != "exhaustive" else level)
+    points = chosen(points_of(oracle), level)
     verdicts(program.name, "plain python", kills(here, oracle, points, "only", plain=True))

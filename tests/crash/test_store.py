@@ -15,8 +15,8 @@ PROGRAMS = {p.name: p for p in pointed()}
 
 
 def killed(bench: Bench, n: int) -> Ran:
-    """Run and die at point n, all before it committed too."""
-    ran = bench.run(env={"CRASH_POINTS": f"kill:{n}"})
+    """Run and die after the n-th commit; a process that comes back to an earlier one is not killed again."""
+    ran = bench.run(env={"FORKPOINT_FAULT": f"program.durable:kill:{n}"})
     assert ran.status == -signal.SIGKILL, ran.err.decode()[-2000:]
     return ran
 

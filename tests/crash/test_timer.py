@@ -29,13 +29,12 @@ def test_killed_at_random_times_it_prints_the_same_in_the_end(program, bench, ve
     verdicts(program.name, f"every {every}", findings)
 
 
-@pytest.mark.parametrize("every", ["0.05", "0.5"])
 @pytest.mark.parametrize("program", unmodified(), ids=lambda p: p.name)
-def test_uninterrupted_it_prints_the_same_while_commits_happen(program, every, bench):
+def test_uninterrupted_it_prints_the_same_while_commits_happen(program, bench):
     here = bench(program, automatic=True)
     oracle = here.oracle()
     here.fresh()
-    ran = here.run("--every", every)
+    ran = here.run("--every", "0.1")
     assert (ran.status, ran.out) == (oracle.status, oracle.out), ran.err.decode()[-2000:]
     points = here.json("log")["runs"][0]["points"]
     assert points and any(p["trigger"] == "timer" and p["durable"] for p in points), ran.err.decode()[-2000:]

@@ -62,19 +62,28 @@ def when(text: str) -> float:
 
 
 def random_kills(
-    bench: Bench, oracle: Ran, *, every: float, at_least: int, life: tuple[float, float], rng: random.Random
+    bench: Bench,
+    oracle: Ran,
+    *,
+    every: float,
+    at_least: int,
+    life: tuple[float, float],
+    rng: random.Random,
+    lost_seconds: float = 10.0,
 ) -> tuple[list[Finding], Chain]:
     """Kill the group after a random life of `life` seconds, restore, and so on to the end; at least `at_least` kills.
 
-    Chains start anew until there were enough kills. One finding a chain, and one for each kill that shows a defect.
+    A restore point older than `lost_seconds` when its program is killed is LOST_WORK: how often this machine commits
+    decides what is too old. Chains start anew until there were enough kills. One finding a kill that was survived,
+    and one that ends the chain.
     """
     findings: list[Finding] = []
     kills = starts = 0
-    chain = Chain(bench, oracle, every, max(4.0, 12 * every))
+    chain = Chain(bench, oracle, every, lost_seconds)
     while kills < at_least and starts < 12:
         starts += 1
         bench.fresh()
-        chain = Chain(bench, oracle, every, max(4.0, 12 * every))
+        chain = Chain(bench, oracle, every, lost_seconds)
         finding = one_chain(chain, life, rng)
         kills += chain.kills
         if finding.verdict is Verdict.PASS and chain.kills == 0:

@@ -68,7 +68,8 @@ def _array_under(context: Any, address: int, nbytes: int) -> tuple[int, Any] | N
     if context not in _arrays:
         owners: dict[int, tuple[int, int, Any]] = {}
         kinds = {bytearray, np.ndarray, *_subclasses(np.ndarray)}
-        for root in [found for found in gc.get_referents(*gc.get_objects()) if type(found) in kinds]:
+        for found in [referent for referent in gc.get_referents(*gc.get_objects()) if type(referent) in kinds]:
+            root = found
             while isinstance(root, np.ndarray) and isinstance(root.base, (np.ndarray, bytearray)):
                 root = root.base
             if id(root) in owners:

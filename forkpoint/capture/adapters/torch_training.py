@@ -62,7 +62,9 @@ def reduce_scaler(scaler: Any, context: ReduceContext) -> Any:
     per_optimizer = getattr(scaler, "_per_optimizer_states", None)
     pairs = None
     if per_optimizer is not None:
-        known = {id(obj): obj for obj in gc.get_objects() if isinstance(obj, Optimizer)} if per_optimizer else {}
+        # By type alone: isinstance asks proxies for their __class__, which runs code.
+        found = [obj for obj in gc.get_objects() if issubclass(type(obj), Optimizer)] if per_optimizer else []
+        known = {id(obj): obj for obj in found}
         pairs = [(known[key], value) for key, value in per_optimizer.items() if key in known]
     return make_empty, (type(scaler),), (state, pairs), None, None, fill_scaler
 

@@ -9,8 +9,9 @@ from typing import Any
 from forkpoint.capture.adapters._quiet import Quiet
 
 _warnings: Any = warnings
-_shown: Any = warnings.showwarning
-_formatted: Any = warnings.formatwarning
+_shown: Any = _warnings._showwarning_orig
+_formatted: Any = _warnings._formatwarning_orig
+"""The module's own; what the program put in their place may be there before this file is loaded."""
 
 
 class _Nobody(Warning):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from forkpoint import errors, limits, settings as choices
+from forkpoint import errors, limits
+from forkpoint import settings as choices
 from forkpoint.cli.commands.run import become
-from forkpoint.order import Order
 from forkpoint.model import Manifest
+from forkpoint.order import Order
 from forkpoint.restore import hashsecret
 from forkpoint.say import say
 

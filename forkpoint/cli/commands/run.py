@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 import click
 
-from forkpoint import errors, settings as choices
+from forkpoint import errors
+from forkpoint import settings as choices
 from forkpoint.order import Order, command_line
 from forkpoint.say import say
 
@@ -19,6 +20,7 @@ class Run(click.Command):
     """`run`, where everything after SCRIPT, `-m MODULE` or `-c CODE` is the program's."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the options of `run`, leaving the program's alone."""
         return super().parse_args(ctx, self._ended(args))
 
     def _ended(self, args: list[str]) -> list[str]:
@@ -35,7 +37,7 @@ class Run(click.Command):
 
 
 @click.command(cls=Run, context_settings={"allow_interspersed_args": False})
-@click.option("--store", metavar="DIR", help="Where restore points live. Default: the nearest .forkpoint, or a new one.")
+@click.option("--store", metavar="DIR", help="The store. Default: the nearest .forkpoint upward, else a new one here.")
 @click.option("--every", metavar="SECONDS|auto", help="Time between automatic commits; fractions allowed.")
 @click.option("--max-overhead", metavar="PCT", help="Budget for auto, default 1.")
 @click.option("--resume", metavar="auto|never|always|REF", help="Whether to go on from an earlier run.")

@@ -228,6 +228,7 @@ def test_masked_arrays_share_data_and_mask() -> None:
     assert m.sum() == 53
 
 
+@pytest.mark.filterwarnings("ignore:the matrix subclass")
 def test_matrix_and_record_arrays() -> None:
     records = np.rec.array([(1, 2.0), (3, 4.0)], dtype=[("a", "i4"), ("b", "f8")])
     m, r = again((np.matrix([[1, 2], [3, 4]]), records))

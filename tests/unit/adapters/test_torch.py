@@ -19,6 +19,11 @@ from forkpoint.capture import ambient
 from forkpoint.errors import Refused
 
 AGAIN = "backward through the graph a second time"
+# torch's own, about what these tests do on purpose
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Sparse CS"),
+    pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad"),
+]
 KINDS = ("torch_settings", "torch_random")
 
 
@@ -183,19 +188,19 @@ def spent_loss() -> tuple[Any, Any, Any]:
 
 def test_a_spent_graph_becomes_a_stand_in_that_raises_torchs_own_error() -> None:
     w, out, loss = spent_loss()
-    w_back, o, l = again((w, out, loss))
-    assert torch.equal(o, out) and l.item() == loss.item()
-    assert l.requires_grad and not l.is_leaf and o.requires_grad
-    assert repr(l) == repr(loss) and repr(o) == repr(out)
+    w_back, o, back = again((w, out, loss))
+    assert torch.equal(o, out) and back.item() == loss.item()
+    assert back.requires_grad and not back.is_leaf and o.requires_grad
+    assert repr(back) == repr(loss) and repr(o) == repr(out)
     assert torch.equal(w_back.grad, w.grad)
     messages = []
-    for tensor in (l, loss):
+    for tensor in (back, loss):
         with pytest.raises(RuntimeError, match=AGAIN) as caught:
             tensor.backward()
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
     with pytest.raises(RuntimeError, match=AGAIN):
-        (l + o.sum()).backward()
+        (back + o.sum()).backward()
 
 
 def test_a_stand_in_is_spent_in_the_next_generation_too() -> None:
@@ -339,7 +344,7 @@ def loop(name: str, stop_at: int | None) -> tuple[list[float], Any]:
     return losses, [p.detach().clone() for p in net.parameters()]
 
 
-@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in ("Optimizer",)])
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n != "Optimizer"])
 def test_every_optimizer_goes_on_with_dropout_and_scheduler(name: str) -> None:
     whole, parameters = loop(name, None)
     losses, restored = loop(name, 4)

@@ -8,13 +8,15 @@ import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from journal_program import Program, State, content
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, known, packfile
+from forkpoint.journal import anchor, connection, known, packfile, writer
 from forkpoint.journal import home as homes
+from forkpoint.journal.handover import point_fields
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
@@ -67,7 +69,7 @@ def test_a_flip_anywhere_in_the_newest_pack_falls_back_to_the_point_before(progr
     size = Path(program.home.path, "packs", packs[newest][:2], packs[newest]).stat().st_size
     copy = _copy(program.home, tmp_path / "copy")
     victim = Path(copy.path, "packs", packs[newest][:2], packs[newest])
-    for place in [*range(0, size, 23), size - 1]:
+    for place in [*range(0, size, 31), size - 1]:
         _flip(victim, place)
         id, state, named = _restored(copy, program.run.id)
         assert id == before and state == states[before] and named, f"flip at {place}"
@@ -137,7 +139,7 @@ def test_a_flip_anywhere_in_the_journal_never_gives_a_wrong_state(program: Progr
     size = (tmp_path / "pristine" / name).stat().st_size
     assert size > 8192
     pick = random.Random(1)
-    for place in sorted(pick.sample(range(size), 60)):
+    for place in sorted(pick.sample(range(size), 36)):
         shutil.rmtree(tmp_path / "copy", ignore_errors=True)
         shutil.copytree(tmp_path / "pristine", tmp_path / "copy")
         (tmp_path / "copy" / "journal.db-shm").unlink(missing_ok=True)
@@ -154,17 +156,17 @@ def test_a_flip_anywhere_in_the_journal_never_gives_a_wrong_state(program: Progr
 
 def program_commit_with_open_journal(program: Program, held: connection.Connection, states: dict[str, State]) -> None:
     """Commits that stay in the WAL, since `held` keeps the journal open."""
-    from forkpoint.journal import writer
-    from forkpoint.journal.handover import point_fields
-    from forkpoint.journal.home import new_id
-
     for step in range(3):
-        point = new_id()
         state = [SHARED, os.urandom(200) + bytes([step])]
-        info, made = program.write_pack(state, point)
-        writer.commit(held, program.home, program.run, info, point_fields(made), lambda: 1.0)
-        program.parent = point
-        states[point] = state
+        states[_commit_with(program, held, state)] = state
+
+
+def _commit_with(program: Program, held: Any, state: State) -> str:
+    point = homes.new_id()
+    info, made = program.write_pack(state, point)
+    writer.commit(held, program.home, program.run, info, point_fields(made), lambda: 1.0)
+    program.parent = point
+    return point
 
 
 def test_hidden_rows_are_noticed_named_and_put_back_by_the_next_commit(program: Program, tmp_path: Path) -> None:
@@ -394,6 +396,40 @@ def test_nothing_after_the_commit_can_make_it_a_failure(program: Program, monkey
             point = program.commit([b"x"])
         with Reader(program.home) as reader:
             assert reader.has(point)
+
+
+def test_a_commit_the_disk_refused_is_cut_off_the_wal(program: Program) -> None:
+    """Its rows could be read from memory otherwise, and later commits after them in the file would go with them."""
+
+    class Refusing:
+        """SQLite on a disk whose fsync fails once the frames are written."""
+
+        def __init__(self, real: connection.Connection) -> None:
+            self.real = real
+            self.asked: list[str] = []
+            self.refuses = False
+
+        def execute(self, text: str, *rest: object) -> object:
+            self.asked.append(text.partition("(")[0])
+            if text == "COMMIT" and self.refuses:
+                raise connection.sqlite.OperationalError("disk I/O error")
+            return self.real.execute(text, *rest)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.real, name)
+
+    with program.home.writer_lock():
+        db = Refusing(connection.open_writer(program.home))
+        first = _commit_with(program, db, [b"first"])
+        db.refuses = True
+        with pytest.raises(connection.sqlite.OperationalError):
+            _commit_with(program, db, [b"refused"])
+        assert db.asked[-2:] == ["PRAGMA busy_timeout=100", "PRAGMA wal_checkpoint"] and "ROLLBACK" in db.asked
+        db.real.close()
+    with Reader(program.home) as reader:
+        assert [point.id for point in reader.points()] == [first]
+    program.commit([b"next"])
+    assert verify(program.home).damages == ()
 
 
 def test_the_journal_is_read_where_no_shared_memory_can_be_made(

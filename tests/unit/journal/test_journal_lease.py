@@ -52,8 +52,9 @@ def test_forks_the_program_makes_do_not_keep_it_alive(home: Home) -> None:
     code = (
         "import os, sys; from forkpoint.journal import lease; from forkpoint.journal.home import open_home\n"
         "held = lease.acquire(open_home(sys.argv[1]), sys.argv[2])\n"
-        "if os.fork() == 0: sys.stdin.read(); os._exit(0)\n"
-        "os._exit(0)\n"
+        "told, tell = os.pipe()\n"
+        "if os.fork() == 0: os.write(tell, b'x'); sys.stdin.read(); os._exit(0)\n"
+        "os.read(told, 1); os._exit(0)\n"
     )
     run = new_id()
     receiver, sender = os.pipe()

@@ -200,7 +200,7 @@ def test_a_failed_sync_is_never_tried_again_and_leaves_no_pack(
     sink = pack.PackWriter(program.home, program.run, point, {})
     ids = (sink.put(b"data" * 100, "buffer"),)
     monkeypatch.setattr(os, "fdatasync", failing)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Input/output"):
         sink.finish(manifest(program.run.id, point, None, ids))
     assert len(calls) == 1
     assert os.listdir(Path(program.home.path, "tmp")) == []
@@ -216,7 +216,7 @@ def test_a_failed_directory_sync_leaves_no_pack(program: Program, monkeypatch: p
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", failing)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="Input/output"):
         sink.finish(manifest(program.run.id, point, None, ids))
     assert packfile.all_packs(program.home) == []
 

@@ -365,7 +365,8 @@ ran = []
 callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda argument: ran.append(os.getpid()) or 0)
 queue = ctypes.PyDLL(None).Py_AddPendingCall
 _imp.acquire_lock()
-_, (pid, pidfd, _) = map(operator.call, (functools.partial(queue, callback, None), functools.partial(_native.fork, (), 1)))
+begin = functools.partial(_native.fork, (), 1)
+_, (pid, pidfd, _) = map(operator.call, (functools.partial(queue, callback, None), begin))
 _imp.release_lock()
 for _ in range(100): pass
 if pid == 0:

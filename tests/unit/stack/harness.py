@@ -1,4 +1,4 @@
-"""Runs a program for the stack tests: saves it at its checkpoints with a small pickler, dies there, resumes it.
+"""Runs a program for the stack tests: saves it at its checkpoints, dies there, resumes it.
 
     python harness.py run PROGRAM STATE      python harness.py resume PROGRAM STATE
 
@@ -11,146 +11,47 @@ from __future__ import annotations
 
 import builtins
 import collections
-import functools
 import importlib
-import io
 import json
-import marshal
 import os
 import sys
 import time
 import types
-import weakref
-
-import cloudpickle
+from pathlib import Path
 
 from forkpoint import _native
-from forkpoint.capture import stack
+from forkpoint.capture import roots, stack
+from forkpoint.encode.pickler import encode
+from forkpoint.encode.unpickler import decode, decode_preamble
 from forkpoint.errors import Refused
+from forkpoint.model import ProgramImage
 from forkpoint.restore.resume import resume
 from forkpoint.snapshot import safepoint
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "encode"))
+from memory_store import MemoryStore
 
 __name__ = "forkpoint.harness"
 
 KILLED = 9
-GENERATORS = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
-SKIPPED = {"__builtins__", "__loader__", "__spec__"}
-
-
-# ------------------------------------------------------------------------------------------------ a small pickler
-
-
-def fill_cell(cell, state):
-    if state:
-        cell.cell_contents = state[0]
-
-
-def make_function(code, namespace, name):
-    return types.FunctionType(code, namespace, name, None, tuple(types.CellType() for _ in code.co_freevars) or None)
-
-
-def fill_function(function, state):
-    attributes, closure, own = state
-    if closure:
-        _native.function_set_closure(function, closure)
-    for name, value in attributes.items():
-        setattr(function, name, value)
-    function.__dict__.update(own)
-
-
-FUNCTION_ATTRIBUTES = ("__defaults__", "__kwdefaults__", "__qualname__", "__module__", "__doc__", "__annotations__")
-
-
-def fill_generator(generator, state):
-    _native.generator_fill(generator, *state)
-
-
-def nothing():
-    yield
-
-
-def fill_exception(exception, state):
-    exception.__dict__.update(state[0] or {})
-    exception.__context__, exception.__cause__, exception.__suppress_context__ = state[1:]
-
-
-def give(value):
-    return value
-
-
-def main_qualified(function):
-    found = sys.modules.get(function.__module__)
-    for part in function.__qualname__.split("."):
-        found = getattr(found, part, None)
-    return found is function
-
-
-class Pickler(cloudpickle.Pickler):
-    def persistent_id(self, value):
-        if value is _native.NULL:
-            return ("null",)
-        if type(value) is dict:
-            name = value.get("__name__")
-            module = sys.modules.get(name) if type(name) is str else None
-            if module is not None and module.__dict__ is value:
-                return ("namespace", name)
-        if type(value) is types.ModuleType and sys.modules.get(value.__name__) is value:
-            return ("module", value.__name__)
-        return None
-
-    def reducer_override(self, value):
-        kind = type(value)
-        if kind is types.CodeType:
-            return marshal.loads, (marshal.dumps(value),)
-        if kind is types.CellType:
-            try:
-                state = (value.cell_contents,)
-            except ValueError:
-                state = ()
-            return types.CellType, (), state, None, None, fill_cell
-        if kind is types.FunctionType and (value.__module__ == "__main__" or not main_qualified(value)):
-            attributes = {name: getattr(value, name) for name in FUNCTION_ATTRIBUTES}
-            state = (attributes, value.__closure__, value.__dict__)
-            return make_function, (value.__code__, value.__globals__, value.__name__), state, None, None, fill_function
-        if kind in GENERATORS:
-            state, function, _, *rest = _native.generator_read(value)
-            return _native.generator_new, (function or nothing,), tuple(rest), None, None, fill_generator
-        if kind is types.TracebackType:
-            return give, (None,)
-        if kind in (weakref.ref, types.FrameType):
-            return give, (None,)
-        if isinstance(value, BaseException):
-            made = value.__reduce_ex__(4)
-            own = made[2] if len(made) > 2 else None
-            state = (own, value.__context__, value.__cause__, value.__suppress_context__)
-            return made[0], made[1], state, None, None, fill_exception
-        if kind is functools._lru_cache_wrapper and value.__module__ == "__main__":
-            return give, (value.__wrapped__,)
-        if kind is property:
-            return property, (value.fget, value.fset, value.fdel)
-        return super().reducer_override(value)
-
-
-class Unpickler(cloudpickle.pickle.Unpickler):
-    def persistent_load(self, pid):
-        if pid[0] == "null":
-            return _native.NULL
-        module = sys.modules.get(pid[1]) or importlib.import_module(pid[1])
-        return module if pid[0] == "module" else module.__dict__
 
 
 def save(captured):
-    main = sys.modules["__main__"].__dict__
-    buffer = io.BytesIO()
-    content = [(name, value) for name, value in main.items() if name not in SKIPPED]
-    limit = sys.getrecursionlimit()
-    sys.setrecursionlimit(100_000)
-    Pickler(buffer, protocol=5).dump((captured, content))
-    sys.setrecursionlimit(limit)
-    with open(STATE, "wb") as file:
-        file.write(buffer.getvalue())
+    main = sys.modules["__main__"]
+    found = roots.find()
+    store = MemoryStore()
+    image = ProgramImage((main,), found.imports, captured, {})
+    only = roots.Roots((main,), found.imports)
+    store.save(STATE, encode(image, named=roots.named(only), reducers={}, sink=store))
     sys.stdout.flush()
     os._exit(KILLED)
+
+
+def load(module):
+    encoded, store = MemoryStore.load(STATE)
+    for name in decode_preamble(encoded.pods, store).imports:
+        importlib.import_module(name)
+    return decode(encoded.pods, store).stack
 
 
 # ------------------------------------------------------------------------------------------- explicit checkpoints
@@ -232,7 +133,8 @@ def base(what, *arguments):
 
 def main():
     global STATE, KILL_AT, KILL_AFTER
-    action, program, STATE = sys.argv[1:]
+    action, program, state = sys.argv[1:]
+    STATE = Path(state)
     KILL_AT = int(os.environ.get("KILL_AT", 0))
     KILL_AFTER = int(os.environ.get("KILL_AFTER", 0))
     stack.set_base(base.__code__)
@@ -246,10 +148,7 @@ def main():
     if os.environ.get("EVERY"):
         _native.ticks_start(on_tick, float(os.environ["EVERY"]))
     if action == "resume":
-        with open(STATE, "rb") as file:
-            captured, content = Unpickler(file).load()
-        module.__dict__.update(content)
-        resume(captured, "restored")
+        resume(load(module), "restored")
     else:
         with open(program) as file:
             code = compile(file.read(), program, "exec")

@@ -1,0 +1,72 @@
+"""The journal's rows of runs and restore points, inserted within a transaction of the caller's."""
+
+from __future__ import annotations
+
+from forkpoint import errors
+from forkpoint.journal import connection, schema, seal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from forkpoint.journal.handover import PackInfo
+    from forkpoint.journal.home import Home
+    from forkpoint.journal.runs import RunInfo
+
+
+def _text(value: Any) -> str:
+    import json
+
+    return json.dumps(value, separators=(",", ":"))
+
+
+def run_row(run: RunInfo) -> dict[str, Any]:
+    """A run's columns but its tag."""
+    return {**run.fields(), "argv": _text(list(run.argv)), "facts": _text(run.facts)}
+
+
+def insert_run(db: connection.Connection, home: Home, run: RunInfo) -> None:
+    """Record that there is this run, if the journal does not know it yet."""
+    if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone() is None:
+        row = run_row(run)
+        row["tag"] = schema.run_tag(home.seal, row)
+        _insert(db, "run", row)
+
+
+def _insert(db: connection.Connection, table: str, row: Mapping[str, Any]) -> None:
+    names = ", ".join(row)
+    places = ", ".join("?" * len(row))
+    db.execute(f"INSERT INTO {table} ({names}) VALUES ({places})", tuple(row.values()))  # noqa: S608 - our names
+
+
+def head(db: connection.Connection, home: Home) -> tuple[int, bytes]:
+    """(number, chain tag) of the newest commit. Raises `IntegrityError` when its row is damaged."""
+    row = db.execute("SELECT * FROM point ORDER BY number DESC LIMIT 1").fetchone()
+    if row is None:
+        return 0, schema.NO_TAG
+    tag: bytes = row["tag"]
+    if not seal.same(schema.point_tag(home.seal, row), tag):
+        raise errors.IntegrityError(f"the journal's row of restore point {row['id']} is damaged")
+    return int(row["number"]), tag
+
+
+def insert_point(db: connection.Connection, home: Home, info: PackInfo, point: Mapping[str, Any]) -> tuple[int, bytes]:
+    """Insert pack and restore point within the caller's transaction; returns (number, chain tag)."""
+    number, previous = head(db, home)
+    (seq,) = db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM point WHERE run = ?", (point["run"],)).fetchone()
+    row = {
+        "number": number + 1,
+        "seq": seq,
+        **point,
+        "complete": int(point["complete"]),
+        "bytes_new": info.bytes_new,
+        "pack": info.pack,
+        "packs": " ".join(info.packs),
+        "manifest_id": info.manifest_id,
+        "previous": previous,
+    }
+    row["tag"] = schema.point_tag(home.seal, row)
+    db.execute("INSERT OR IGNORE INTO pack (id, bytes, plan) VALUES (?, ?, NULL)", (info.pack, info.bytes_new))
+    _insert(db, "point", row)
+    return number + 1, row["tag"]
