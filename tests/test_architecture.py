@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import re
-import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +19,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Where a file is meant to be looked at again. Longer ones are named here with why they are one idea still.
 LINES_MAX = 400
 LONGER = {
+    "native/graph.c": "one table of what the C pickler is never shown",
     "native/layout.c": "the places of what containers and iterators hide, one table a type",
     "native/resume.c": "rebuilding one frame and running it, in the order it happens",
 }
@@ -138,21 +137,21 @@ def test_the_program_s_side_never_loads_sqlite() -> None:
     assert not {"sqlite3", "_sqlite3", "pysqlite3", "forkpoint.journal.connection"} & set(modules)
 
 
-def cpu_seconds(*command: str) -> Iterator[float]:
-    """CPU time of a process, several times over: how busy the machine is otherwise is not ours."""
-    for _ in range(7):
+def cpu_seconds(*command: str) -> float:
+    """CPU time of a process, the least of several: a busy machine only ever adds to it."""
+    found = []
+    for _ in range(9):
         before = os.times()
         subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True)
         after = os.times()
-        yield after.children_user + after.children_system - before.children_user - before.children_system
+        found.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    return min(found)
 
 
 def test_importing_forkpoint_is_quick() -> None:
     code = "import forkpoint\nfor name in forkpoint.__all__: getattr(forkpoint, name)"
-    bare = statistics.median(cpu_seconds("-c", "pass"))
-    assert statistics.median(cpu_seconds("-c", code)) - bare < IMPORT_SECONDS_MAX
+    assert cpu_seconds("-c", code) - cpu_seconds("-c", "pass") < IMPORT_SECONDS_MAX
 
 
 def test_help_is_quick() -> None:
-    bare = statistics.median(cpu_seconds("-c", "pass"))
-    assert statistics.median(cpu_seconds("-m", "forkpoint", "--help")) - bare < IMPORT_SECONDS_MAX
+    assert cpu_seconds("-m", "forkpoint", "--help") - cpu_seconds("-c", "pass") < IMPORT_SECONDS_MAX

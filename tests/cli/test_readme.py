@@ -60,8 +60,8 @@ def test_the_five_minutes_do_what_they_say(tmp_path: Path, environment: dict[str
             said[command] = done.stdout
     restored = said["forkpoint restore"].splitlines()
     first = int(restored[0].split()[0])
-    assert [int(line.split()[0]) for line in restored] == list(range(first, 31))
-    assert 1 < first < 30
+    assert [int(line.split()[0]) for line in restored] == list(range(first, 51))
+    assert 1 < first < 50
     again = [line.split() for line in said['forkpoint restore "epoch 1"'].splitlines()]
     assert again[0] == ["1", "1", "again"]
     assert [row[:2] for row in again] == [["1", "1"], ["2", "3"], ["3", "6"]]

@@ -53,8 +53,11 @@ class Pickler(cloudpickle.Pickler):
         return _name_of(obj)
 
     def reducer_override(self, obj: Any) -> Any:
-        if type(obj) in (type(threading.Lock()), type(threading.RLock())):
-            return type(obj), ()
+        # By what makes them: their types have no name a pickle could say on 3.11.
+        if type(obj) is type(threading.Lock()):
+            return threading.Lock, ()
+        if type(obj) is type(threading.RLock()):
+            return threading.RLock, ()
         if type(obj) is weakref.ref:
             return weakref.ref, (obj(),)
         if type(obj) is memoryview:
