@@ -3,7 +3,8 @@
     python harness.py run PROGRAM STATE      python harness.py resume PROGRAM STATE
 
 KILL_AT=n: save at the n-th checkpoint of this process and end with status 9. BRANCH=directory: at each checkpoint a
-fork saves and ends, leaving `<n>.state` and what was printed so far as `<n>.out`, and the program goes on. EVERY=seconds: checkpoints are taken by
+fork saves and ends, leaving `<n>.state` and what was printed so far as `<n>.out`, and the program goes on.
+EVERY=seconds: checkpoints are taken by
 the timer instead, at safe points; KILL_AFTER=n: save and end at the n-th one captured. It stands for the launcher
 and the engine, so its functions count as forkpoint's.
 """
