@@ -24,7 +24,7 @@ from forkpoint.encode import pickler, unpickler
 from forkpoint.journal import committer, home, known, lease, pack, packfile
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
-from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
 from forkpoint.point import Checkpoint
 from forkpoint.report import Report
@@ -303,6 +303,7 @@ class Engine:
             reducers=reducers,
             sink=packing,
             positions={file.fd: file.offset for file in moment.files},
+            excluded=registry.excluded(moment.stack),
             preview=preview.preview,
         )
         faultpoints.reach("child.encoded")
@@ -315,7 +316,7 @@ class Engine:
             trigger=moment.trigger,
             created_at=moment.created_at,
             location=str(moment.stack.location),
-            complete=not encoded.tombstones,
+            complete=all(stone.reason == EXCLUDED for stone in encoded.tombstones),
             stdout_bytes=moment.stdout_bytes,
             split_ms={"wait": split.wait_ms, "capture": split.capture_ms, "fork": split.fork_ms},
             stop_ms=split.stop_ms,

@@ -66,6 +66,10 @@ class Tombstone:
     reason: str
 
 
+EXCLUDED = "excluded by forkpoint.exclude()"
+"""The reason of tombstones the program asked for: they do not make a restore point incomplete."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A commit that could not be taken somewhere, how often, and why."""

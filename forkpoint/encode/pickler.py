@@ -36,12 +36,13 @@ def encode(
     reducers: Mapping[type, Reducer],
     sink: ChunkSink,
     positions: Mapping[int, int] | None = None,
+    excluded: Mapping[int, Any] | None = None,
     preview: Preview | None = None,
 ) -> Encoded:
     """Store the image in `sink`; the pods that restore it.
 
     `named`: see `capture.roots.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor as
-    they were at the fork, since they are shared with the program. `preview` makes the summaries of variables.
+    they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones. `preview` makes the summaries of variables.
     Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.
     Dying inside leaves nothing but chunks that no manifest names.
     """
@@ -49,7 +50,7 @@ def encode(
     gc.disable()
     try:
         head = preamble.write(image.modules, image.imports, image.facts, sink)
-        session = Session(image, named, reducers, sink, positions or {})
+        session = Session(image, named, reducers, sink, positions or {}, excluded or {})
         writer = StreamWriter(OBJECTS, sink)
         _native.call_deep(lambda: _dump(image, session, writer))
         tombstones = _write_tombstones(image, session, writer)

@@ -13,7 +13,7 @@ from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
 from forkpoint.encode.tombstones import make
 from forkpoint.errors import Refused
 from forkpoint.limits import BUFFER_BYTES_MIN
-from forkpoint.model import ChunkSink, FrameRecord, Pod, ProgramImage, Reducer
+from forkpoint.model import EXCLUDED, ChunkSink, FrameRecord, Pod, ProgramImage, Reducer
 
 
 class Diverted:
@@ -44,12 +44,14 @@ class Session:
         reducers: Mapping[type, Reducer],
         sink: ChunkSink,
         positions: Mapping[int, int],
+        excluded: Mapping[int, Any],
     ) -> None:
         REGISTERED.load()
         self._names = Names(image.modules, named)
         self._foreign = reducers
         self._sink = sink
         self._positions = positions
+        self._excluded = excluded
         frames = image.stack.frames if image.stack is not None else ()
         self._running = {id(frame.generator): frame for frame in frames if frame.generator is not None}
         self._plans: dict[type, OwnReducer] = {Diverted: _reduce_diverted, BufferPod: _reduce_buffer_pod}
@@ -63,6 +65,7 @@ class Session:
         self.filter = _native.GraphFilter(self._divert)
         self.filter.register(self._names.named)
         self.filter.register(self._names.namespaces)
+        self.filter.register(excluded)
 
     # ---- what the pickler calls
 
@@ -108,6 +111,8 @@ class Session:
             path = named.get(id(obj))
             if path is not None:
                 return modules.library_object, path
+            if id(obj) in self._excluded:
+                return self.tombstone(obj, EXCLUDED)
             try:
                 return reducer(obj, context)
             except Refused:
@@ -127,6 +132,8 @@ class Session:
             owner = self._names.namespaces.get(address)
             if owner is not None:
                 found.reduction = modules.namespace, (owner,)
+            elif address in self._excluded:
+                found.reduction = self.tombstone(obj, EXCLUDED)
             elif address in self._names.named:
                 found.reduction = modules.library_object, self._names.named[address]
             elif isinstance(obj, dict):

@@ -97,6 +97,11 @@ def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[
 
     The journal learns of the run with its first commit: opening SQLite here would cost every start a tenth of a second.
     """
+    if os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1"):
+        raise errors.StartFailed(
+            "WORLD_SIZE says that this is one of several ranks, and restore points of ranks are not coordinated yet",
+            hint="FORKPOINT_DISABLE=1 runs the program without forkpoint",
+        )
     from forkpoint.journal import home, lease
     from forkpoint.journal.runs import RunInfo
 
