@@ -145,7 +145,8 @@ def test_an_armed_frame_is_stopped_once_at_its_next_line() -> None:
 def test_a_loop_on_one_line_is_stopped() -> None:
     def work(arm: Any) -> None:
         total = 0
-        for i in range(200): total += arm() or i if i == 5 else i  # noqa: E701
+        for i in range(200):
+            total += arm() or i if i == 5 else i  # noqa: E701
 
     assert len(reached_by(work)) == 1
 
@@ -155,7 +156,9 @@ def test_another_frame_of_the_same_code_is_not_stopped() -> None:
 
     def work(arm: Any, depth: int = 0) -> None:
         if depth == 0:
-            arm(); work(arm, 1); deepest.append(0)  # noqa: E702
+            arm()
+            work(arm, 1)
+            deepest.append(0)  # noqa: E702
             return
         deepest.append(depth)
         deepest.append(depth)
