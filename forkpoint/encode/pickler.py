@@ -42,7 +42,8 @@ def encode(
     """Store the image in `sink`; the pods that restore it.
 
     `named`: see `capture.roots.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor as
-    they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones. `preview` makes the summaries of variables.
+    they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
+    `preview` makes the summaries of variables.
     Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.
     Dying inside leaves nothing but chunks that no manifest names.
     """
