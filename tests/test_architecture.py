@@ -19,7 +19,6 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 # Where a file is meant to be looked at again. Longer ones are named here with why they are one idea still.
 LINES_MAX = 400
 LONGER = {
-    "native/graph.c": "one table of what the C pickler is never shown",
     "native/layout.c": "the places of what containers and iterators hide, one table a type",
     "native/resume.c": "rebuilding one frame and running it, in the order it happens",
 }
