@@ -11,19 +11,23 @@ from forkpoint.cli.outcome import Outcome
 
 
 @click.group("key")
-def key() -> None:
+@options.store_option
+@click.pass_context
+def key(context: click.Context, store: Path | None) -> None:
     """The store's key: whoever has it may restore, whoever has not is refused (exit 12)."""
+    context.obj = store
 
 
 @key.command("export")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @options.store_option
-def export_key(file: Path, store: Path | None) -> Outcome:
+@click.pass_context
+def export_key(context: click.Context, file: Path, store: Path | None) -> Outcome:
     """Write the key of the store to FILE (mode 0600), for `forkpoint key import` on another machine."""
     from forkpoint.cli import store as questions
     from forkpoint.journal import keys
 
-    home = questions.home(store)
+    home = questions.home(store or context.obj)
     keys.export(home.key_id, str(file))
     return Outcome("key", {"key": home.key_id, "did": "exported", "file": str(file)})
 

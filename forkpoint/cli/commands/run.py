@@ -62,6 +62,7 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
     Options come before SCRIPT; everything after it is the program's.
     """
     settings = choices.load(options)
+    _must_be_there(settings)
     if module is not None or code is not None:
         arguments = (script, *arguments) if script is not None else arguments
     elif script is None:
@@ -73,6 +74,21 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
     if settings.disable:
         _become_plain_python(kind, target, arguments)
     _become(settings, kind, target, list(arguments))
+
+
+def _must_be_there(settings: choices.Settings) -> None:
+    """Options whose work is not done yet are refused: silently ignored, they would be believed in."""
+    missing = {
+        "--restarts": settings.restarts > 0,
+        "--resume": settings.resume not in ("auto", "never"),
+        "--require-within": settings.require_within is not None,
+        "--keep-within": settings.keep_within is not None,
+        "--dry-run": settings.dry_run,
+    }
+    for option, asked in missing.items():
+        if asked:
+            hint = "forkpoint restore goes on from a restore point"
+            raise errors.StartFailed(f"{option} is not there yet", hint=hint)
 
 
 def _must_be_runnable(path: str) -> None:
