@@ -66,7 +66,8 @@ def _packages() -> dict[str, str]:
     found: dict[str, str] = {}
     top_level = {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
     for name in sorted(top_level):
-        version = getattr(sys.modules.get(name), "__version__", None)
+        # Not getattr: a module may answer with a warning, or with work.
+        version = getattr(sys.modules.get(name), "__dict__", {}).get("__version__")
         if isinstance(version, str):
             found[name] = version
             continue

@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cli_said import Said, Verb
 from journal_program import Program
 
 from forkpoint.cli.app import main
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a verb said and how it ended."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def value(self) -> Any:
-        return json.loads(self.out)
-
-
-Verb = Callable[..., Said]
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
-from conftest import Verb
+from cli_said import Verb
 
 from forkpoint import errors
 from forkpoint.cli import app

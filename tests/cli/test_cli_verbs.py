@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Verb
+from cli_said import Verb
 from journal_program import Program
 
 from forkpoint import model
