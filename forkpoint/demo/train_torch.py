@@ -10,15 +10,15 @@ from torch.utils.data import DataLoader, TensorDataset
 EPOCHS = 24
 
 torch.manual_seed(7)
-turns = torch.linspace(0.5, 3.0, 1500) * math.pi
+turns = torch.linspace(0.5, 3.0, 900) * math.pi
 arm = torch.stack([turns * turns.cos(), turns * turns.sin()], 1) / 10
-points = torch.cat([arm, -arm]) + torch.randn(3000, 2) * 0.03
-labels = torch.cat([torch.zeros(1500), torch.ones(1500)])
+points = torch.cat([arm, -arm]) + torch.randn(1800, 2) * 0.03
+labels = torch.cat([torch.zeros(900), torch.ones(900)])
 
 model = nn.Sequential(nn.Linear(2, 96), nn.ReLU(), nn.Dropout(0.1), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 1))
 optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, EPOCHS)
-loader = DataLoader(TensorDataset(points, labels), batch_size=200, shuffle=True)
+loader = DataLoader(TensorDataset(points, labels), batch_size=150, shuffle=True)
 criterion = nn.BCEWithLogitsLoss()
 
 for epoch in range(EPOCHS):
