@@ -41,13 +41,15 @@ static int settle(PyObject *result, PyObject *where)
 static int tick(void *unused)
 {
     (void)unused;
-    atomic_store(&ticks.queued, 0);
-    if (ticks.callback == NULL || ticks.owner != getpid()) {
-        return 0;
+    int status = 0;
+    if (ticks.callback != NULL && ticks.owner == getpid()) {
+        PyObject *callback = Py_NewRef(ticks.callback);
+        status = settle(PyObject_CallNoArgs(callback), callback);
+        Py_DECREF(callback);
     }
-    PyObject *callback = Py_NewRef(ticks.callback);
-    int status = settle(PyObject_CallNoArgs(callback), callback);
-    Py_DECREF(callback);
+    /* Only now may the next one be queued. 3.11 does not run a pending call inside another, and while code is traced
+       it comes back to the same RESUME for as long as one waits (DO_TRACING in Python/ceval.c): for ever. */
+    atomic_store(&ticks.queued, 0);
     return status;
 }
 
