@@ -254,10 +254,10 @@ def test_a_script_that_is_not_there_is_127(tmp_path, python):
     assert ran.status == 127 and b"absent.py" in ran.err and b"Traceback" not in ran.err
 
 
-def test_usage_errors_are_2_and_write_nothing(tmp_path, python):
+def test_usage_errors_are_125_as_with_env_and_timeout_and_write_nothing(tmp_path, python):
     here = Bench(Program("none", ("absent.py",), Path(__file__).parent / "refusals"), tmp_path / "b", python)
-    assert here.run("--every", "soon").status == 2
-    assert here.run("--no-such-option").status == 2
+    assert here.run("--every", "soon").status == 125
+    assert here.run("--no-such-option").status == 125
     assert not here.store.exists()
 
 

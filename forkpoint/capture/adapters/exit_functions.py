@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import atexit
+import sys
 from collections.abc import Callable
+from types import BuiltinFunctionType, ModuleType
 from typing import Any
 
 from forkpoint import _native
@@ -23,7 +25,11 @@ def _module(function: Any) -> str:
 
 
 def _is_hidden(function: Any, program: set[str]) -> bool:
-    """Whether it is a library's and local there: registered by an import, and not to be found under a name."""
+    """Whether it is a library's and not to be found under a name: registered by an import, and again by the next."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(function, BuiltinFunctionType) and not isinstance(owner, ModuleType | None):
+        made_by = type(owner).__module__
+        return made_by not in program and made_by.partition(".")[0] not in sys.stdlib_module_names
     return "<locals>" in getattr(function, "__qualname__", "") and _module(function) not in program
 
 
