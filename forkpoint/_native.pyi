@@ -108,6 +108,7 @@ def chunk_cut(data: Any, start: int, minimum: int, mask: int, maximum: int, /) -
 # names.c
 def name_objects(
     found: dict[int, tuple[str, str]],
+    kept: list[object],
     module: str,
     prefix: str,
     namespace: dict[str, Any],
@@ -117,7 +118,12 @@ def name_objects(
     /,
 ) -> list[tuple[str, type]]: ...
 def name_callables(
-    found: dict[int, tuple[str, str]], module: str, namespace: dict[str, Any], program: set[str], /
+    found: dict[int, tuple[str, str]],
+    kept: list[object],
+    module: str,
+    namespace: dict[str, Any],
+    program: set[str],
+    /,
 ) -> None: ...
 
 # contexts.c

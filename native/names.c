@@ -40,9 +40,13 @@ static int is_program_object(PyObject *value, const rules *rule)
     return type == &PyFunction_Type ? of_program(value, rule) : 0;
 }
 
-/* found.setdefault(id(value), (module, path)) */
-static int note(PyObject *found, PyObject *value, PyObject *module, PyObject *path)
+/* found.setdefault(id(value), (module, path)), and the value is kept alive: should the library let go of it, another
+   object at its address would be taken for it. */
+static int note(PyObject *found, PyObject *kept, PyObject *value, PyObject *module, PyObject *path)
 {
+    if (PyList_Append(kept, value) < 0) {
+        return -1;
+    }
     PyObject *id = PyLong_FromVoidPtr(value);
     PyObject *place = id == NULL ? NULL : PyTuple_Pack(2, module, path);
     int failed = place == NULL || PyDict_SetDefault(found, id, place) == NULL;
@@ -60,15 +64,15 @@ static int passed_over(PyObject *key, PyObject *value, const rules *rule)
     return found != 0 ? found : PySet_Contains(rule->skipped, key);
 }
 
-/* name_objects(found, module_name, prefix, namespace, atoms, program, skipped) -> list of (key, class)
+/* name_objects(found, kept, module_name, prefix, namespace, atoms, program, skipped) -> list of (key, class)
 
    Adds to `found` (a dict: id -> (module name, path)) what the namespace holds, but for classes, functions, modules,
    atoms and what is the program's own; `prefix` ("" or "Class.") goes before each key. The classes are returned. */
 static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *found, *module, *prefix, *namespace;
+    PyObject *found, *kept, *module, *prefix, *namespace;
     rules rule;
-    if (!PyArg_ParseTuple(args, "O!UUO!O!O!O!", &PyDict_Type, &found, &module, &prefix, &PyDict_Type, &namespace,
+    if (!PyArg_ParseTuple(args, "O!O!UUO!O!O!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &prefix, &PyDict_Type, &namespace,
                           &PySet_Type, &rule.atoms, &PySet_Type, &rule.program, &PySet_Type, &rule.skipped)) {
         return NULL;
     }
@@ -101,7 +105,7 @@ static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
             continue;
         }
         PyObject *path = PyUnicode_GET_LENGTH(prefix) ? PyUnicode_Concat(prefix, key) : Py_NewRef(key);
-        int failed = path == NULL || note(found, value, module, path) < 0;
+        int failed = path == NULL || note(found, kept, value, module, path) < 0;
         Py_XDECREF(path);
         if (failed) {
             goto fail;
@@ -115,13 +119,13 @@ fail:
     return NULL;
 }
 
-/* name_callables(found, module_name, namespace, program): adds the classes and functions of a library's namespace,
+/* name_callables(found, kept, module_name, namespace, program): adds the classes and functions of a library's namespace,
    but for those the program defines. */
 static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *found, *module, *namespace;
+    PyObject *found, *kept, *module, *namespace;
     rules rule = {0};
-    if (!PyArg_ParseTuple(args, "O!UO!O!", &PyDict_Type, &found, &module, &PyDict_Type, &namespace, &PySet_Type,
+    if (!PyArg_ParseTuple(args, "O!O!UO!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &PyDict_Type, &namespace, &PySet_Type,
                           &rule.program)) {
         return NULL;
     }
@@ -137,7 +141,7 @@ static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
             continue;
         }
         int own = of_program(value, &rule);
-        if (own < 0 || (!own && note(found, value, module, key) < 0)) {
+        if (own < 0 || (!own && note(found, kept, value, module, key) < 0)) {
             Py_DECREF(items);
             return NULL;
         }

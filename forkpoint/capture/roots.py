@@ -136,6 +136,10 @@ _EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__w
 """Names in every module's namespace, which name nothing of its own."""
 
 
+_kept: list[object] = []
+"""What `named` has named: alive for as long as the ids stand for it, which in a child is to its end."""
+
+
 def named(roots: Roots) -> dict[int, tuple[str, str]]:
     """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
 
@@ -145,6 +149,7 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     program = {module.__name__ for module in roots.by_value} | {"__main__"}
     own = {id(module) for module in roots.by_value}
     result: dict[int, tuple[str, str]] = {}
+    _kept.clear()
     classes: list[tuple[str, str, type]] = []
     entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
     for name, module in entries:
@@ -153,13 +158,13 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
         namespace = vars(module)
         if name == "sys":
             namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
-        for key, cls in _native.name_objects(result, name, "", namespace, _ATOMS, program, _EVERYWHERE):
+        for key, cls in _native.name_objects(result, _kept, name, "", namespace, _ATOMS, program, _EVERYWHERE):
             if cls.__module__ == name:
                 classes.append((name, key, cls))
         if name == "sys":
             _name_standard_streams(result)
     for name, path, cls in classes:
-        _native.name_objects(result, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
+        _native.name_objects(result, _kept, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
     return result
 
 

@@ -65,6 +65,7 @@ class Names:
         self.named[id(_native.NULL)] = ("forkpoint._native", "NULL")
         self.namespaces = {id(module.__dict__): name for name, module in _modules()}
         self._offered: dict[int, tuple[str, str]] | None = None
+        self._kept: list[object] = []
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
         """Where a library offers this class or function: under its own name, else wherever it is found."""
@@ -104,7 +105,7 @@ class Names:
             found: dict[int, tuple[str, str]] = {}
             for name, module in _modules():
                 if id(module) not in self._own:
-                    _native.name_callables(found, name, module.__dict__, self.by_value)
+                    _native.name_callables(found, self._kept, name, module.__dict__, self.by_value)
             self._offered = found
         return self._offered
 
