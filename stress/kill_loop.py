@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import collections
-import itertools
 import random
 import shutil
 import subprocess
@@ -24,8 +23,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests" / "crash"))
 
-from harness import Bench, Finding, Program, Ran, Verdict, first_difference, tail  # noqa: E402
-from timer import random_kills, when  # noqa: E402
+from harness import Bench, Finding, Program, Verdict, tail  # noqa: E402
+from timer import random_kills, uninterrupted  # noqa: E402
 
 NEEDS = {
     "char_gpt": ("torch", "tensorboard"),
@@ -84,46 +83,18 @@ def importable(python: str, name: str) -> bool:
 def one_program(bench: Bench, options: argparse.Namespace) -> tuple[list[Finding], str]:
     """Oracle, one uninterrupted run under forkpoint, then chains of kills."""
     print(f"{bench.program.name}: oracle", flush=True)
-    began = time.monotonic()
     oracle = bench.oracle()
-    took = time.monotonic() - began
     if oracle.status:
         return [Finding(Verdict.HARD_FAIL, "oracle", tail(oracle.err))], ""
-    if (whole := uninterrupted(bench, oracle, options.every)).verdict is not Verdict.PASS:
+    whole, rhythm = uninterrupted(bench, oracle, options.every)
+    print(f"{bench.program.name}: {rhythm.took:.1f} s, first point after {rhythm.first:.1f} s", flush=True)
+    if whole.verdict is not Verdict.PASS:
         return [whole], ""
     rng = random.Random(f"{options.seed} {bench.program.name}")
-    shortest = 1.0 + 2 * options.every
-    life = (shortest, shortest + took / max(options.kills - 2, 1))
-    findings, chain = random_kills(
-        bench,
-        oracle,
-        every=options.every,
-        at_least=options.kills,
-        life=life,
-        rng=rng,
-        lost_seconds=5 + 3 * longest_gap(bench),
-    )
+    findings, chain = random_kills(bench, oracle, rhythm, every=options.every, at_least=options.kills, rng=rng)
     places = collections.Counter(place.rsplit("/", 1)[-1] for place in chain.places)
-    return findings, f"{took:.1f} s, {chain.unprotected} early; " + ", ".join(p for p, _ in places.most_common(3))
-
-
-def uninterrupted(bench: Bench, oracle: Ran, every: float) -> Finding:
-    """Under `forkpoint run` with nothing killed: same output, same status."""
-    bench.fresh()
-    ran = bench.run("--every", str(every))
-    print(f"{bench.program.name}: {tail(ran.err, 1)}", flush=True)
-    if (ran.status, ran.out) == (oracle.status, oracle.out):
-        return Finding(Verdict.PASS, "uninterrupted")
-    verdict = Verdict.HARD_FAIL if ran.status != oracle.status else Verdict.SILENT_DIVERGENCE
-    return Finding(
-        verdict, "uninterrupted", f"exit {ran.status}; {first_difference(oracle.out, ran.out)}\n{tail(ran.err)}"
-    )
-
-
-def longest_gap(bench: Bench) -> float:
-    """Seconds between two commits of the uninterrupted run, at worst: what this program on this machine allows."""
-    times = [when(p["created_at"]) for p in bench.json("log")["runs"][0]["points"]]
-    return max((newer - older for newer, older in itertools.pairwise(times)), default=0.0)
+    common = ", ".join(place for place, _ in places.most_common(3))
+    return findings, f"{rhythm.took:.1f} s, {chain.unprotected} early; {common}"
 
 
 def report(table: list[tuple[str, collections.Counter[str], str]], options: argparse.Namespace) -> bool:

@@ -101,9 +101,7 @@ def _must_be_this_python(manifest: Manifest) -> None:
         say(f"made by Python {'.'.join(map(str, wanted))}, going on in {sys.version.split()[0]}")
 
 
-def _become(
-    settings: choices.Settings, plan: RestorePlan, lease_fd: int, store: str, cwd: str | None
-) -> NoReturn:
+def _become(settings: choices.Settings, plan: RestorePlan, lease_fd: int, store: str, cwd: str | None) -> NoReturn:
     start = plan.manifest.provenance["start"]
     settings = choices.from_plain({**start.get("settings", {}), "store": store, "quiet": settings.quiet})
     plan_fd = os.memfd_create("forkpoint-plan", 0)
