@@ -16,10 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forkpoint import _native, errors, faultpoints, limits, registry
+from forkpoint import _native, ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, preview, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, preview, provenance, roots, stack, threads
 from forkpoint.encode import pickler, unpickler
 from forkpoint.journal import committer, home, known, lease, pack, packfile
 from forkpoint.journal import plan as planning
@@ -31,17 +31,6 @@ from forkpoint.report import Report
 from forkpoint.restore import install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
-
-
-@dataclass(slots=True)
-class Totals:
-    """What this process has done so far, for the line at the end of the run."""
-
-    points: int = 0
-    failed: int = 0
-    bytes_new: int = 0
-    stopped_seconds: float = 0.0
-    worst_stop_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +65,7 @@ class Engine:
         self.restored = False
         self.parent: str | None = None
         self.stdout_before = 0
-        self.totals = Totals()
+        self.totals = ending.Totals()
         self.refusals: dict[tuple[str, str], int] = {}
         self.durable_at = time.monotonic()
         self._lease = held
@@ -85,7 +74,6 @@ class Engine:
         self._point = ""
         self._place = ""
         self._reports: dict[str, Report] = {}
-        self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
         self._told: set[str] = set()
@@ -140,26 +128,13 @@ class Engine:
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
         if not (quiet or self.settings.quiet):
-            self._say_end(finished)
+            ending.tell(self, finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
         if hasattr(sys, "last_value"):
             self.leaving(1, finished=False)
         self.end(quiet=True)
-
-    def _say_end(self, finished: bool) -> None:
-        totals = self.totals
-        elapsed = max(time.perf_counter() - self._began, 1e-9)
-        failed = f", {totals.failed} failed" if totals.failed else ""
-        say(
-            f"{totals.points} restore points{failed}, stopped {100 * totals.stopped_seconds / elapsed:.2f} % of "
-            f"{elapsed:.1f} s, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
-        )
-        if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
-            say(f"no restore point was taken: {self.why_none()}")
-        if not finished and self.parent:
-            say(f"to go on from the last restore point: forkpoint restore {self.parent[:12]} --store {self.store.path}")
 
     # ------------------------------------------------------------------ what stands in the way
 
@@ -241,11 +216,13 @@ class Engine:
         """Read what a fork does not freeze. No walk of the object graph, no I/O but flushing the program's output."""
         captured = stack.capture(mode, destination=destination)
         stdout.flush()
+        found = roots.find()
+        provenance.look(found.by_value)
         return Moment(
             trigger=trigger,
             label=label,
             stack=captured,
-            found=roots.find(),
+            found=found,
             before=ambient.before_fork(),
             files=descriptors.opened({self._lease.fd}),
             stdout_bytes=self.stdout_before + stdout.count(),
@@ -351,12 +328,14 @@ class Engine:
             "frames": len(moment.stack.frames),
             "settings": choices.as_plain(self.settings),
         }
-        return {"start": start, **ambient.provenance(moment.found.by_value)}
+        return {"start": start, **provenance.collect(moment.found.by_value)}
 
     # ------------------------------------------------------------------ coming back
 
-    def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
+    def come_back(self, plan_fd: int, cwd: str | None, imported: Callable[[Manifest], None]) -> Callable[[], object]:
         """Put the state of the restore point in `plan_fd` back; what is returned lets the program go on to its end.
+
+        `imported` is called once the libraries are there and before anything else is; it may not return.
 
         Raises `RestoreFailed` when an object or a library's state cannot be put back; the store is unchanged, and this
         process must not go on.
@@ -367,7 +346,10 @@ class Engine:
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
         try:
-            image = self._rebuild(manifest, source, cwd)
+            preamble = unpickler.decode_preamble(manifest.pods, source)
+            install.prepare(preamble, cwd)
+            imported(manifest)
+            image = self._rebuild(manifest, source, preamble.facts, cwd)
         except errors.ForkpointError:
             raise
         except Exception as problem:
@@ -382,10 +364,11 @@ class Engine:
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
 
-    def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
-        preamble = unpickler.decode_preamble(manifest.pods, source)
-        install.prepare(preamble, cwd)
-        ambient.prepare(preamble.facts)
+    def _rebuild(
+        self, manifest: Manifest, source: packfile.PackReader, facts: Mapping[str, Any], cwd: str | None
+    ) -> ProgramImage:
+        ambient.prepare(facts)
+        provenance.remember(manifest.provenance.get("sources", {}))
         image = unpickler.decode(manifest.pods, source)
         registry.restore(image.ambient["forkpoint"])
         ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,9 @@ class Order:
     plan_fd: int = -1
     cwd: str | None = None
     flags: list[str] | None = None
+    anew: dict[str, Any] | None = None
+    """With `plan_fd`: the order (its fields, without a lease) that begins the program anew instead, should libraries
+    turn out to be of other versions. None: going on was asked for whatever has changed."""
 
     def to_fd(self) -> int:
         """An inheritable descriptor from which the exec'd process reads this order."""
@@ -58,3 +62,12 @@ def command_line(order: Order) -> list[str]:
     flags = interpreter_flags() if order.flags is None else order.flags
     boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
     return [sys.executable, *flags, boot, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
+
+
+def become(order: Order, environment: dict[str, str]) -> NoReturn:
+    """Replace this process by the one that carries `order` out."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    argv = command_line(order)
+    os.execve(argv[0], argv, environment)

@@ -220,7 +220,6 @@ def test_disable_turns_everything_off(inline):
     assert not (here.work / ".forkpoint").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="--resume auto is not there yet: every run starts anew")
 def test_run_goes_on_by_itself_after_a_kill_and_starts_anew_after_an_exit(inline):
     here = inline(LOOP, "5")
     killed = here.run(env={"FORKPOINT_FAULT": "program.durable:kill:3"})
@@ -235,7 +234,6 @@ def test_run_goes_on_by_itself_after_a_kill_and_starts_anew_after_an_exit(inline
     assert here.run("--resume", "never").out.count(b"step") == 4
 
 
-@pytest.mark.xfail(strict=True, reason="--resume auto is not there yet, so nothing is compared")
 def test_a_changed_source_starts_anew_and_says_what_changed(inline):
     here = inline(LOOP)
     here.run(env={"FORKPOINT_FAULT": "program.durable:kill:3"})
