@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from forkpoint import limits
 from forkpoint.say import say
@@ -13,15 +13,23 @@ if TYPE_CHECKING:
     from forkpoint.engine import Engine
 
 
+PREEMPTED: Final = 75
+"""Exit status of a program that forkpoint stopped after the last checkpoint a SIGTERM asked for: it may go on."""
+
+
 @dataclass(slots=True)
 class Totals:
-    """What this process has done so far, for the line at the end of the run."""
+    """What this process has done so far, for the line at the end of the run; `stop_seconds` and `child_seconds` are of
+    the last commit alone.
+    """
 
     points: int = 0
     failed: int = 0
     bytes_new: int = 0
     stopped_seconds: float = 0.0
     worst_stop_seconds: float = 0.0
+    stop_seconds: float = 0.0
+    child_seconds: float = 0.0
     began: float = field(default_factory=time.perf_counter)
 
 

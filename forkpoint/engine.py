@@ -63,6 +63,7 @@ class Engine:
         self.run = info.id
         self.pid = os.getpid()
         self.restored = False
+        self.supervisor = 0
         self.parent: str | None = None
         self.stdout_before = 0
         self.totals = ending.Totals()
@@ -208,6 +209,7 @@ class Engine:
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
         self._child, self._point, self._place = child, point, str(moment.stack.location)
+        self.totals.stop_seconds = ended - waited
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
         return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
@@ -253,6 +255,7 @@ class Engine:
             self.durable_at = time.monotonic()
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
+            self.totals.child_seconds = report.commit_ms / 1000
         elif report.status == "N":
             self.note(Refusal(report.message, self._place))
         else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from forkpoint import errors
 from forkpoint.cli import comeback
-from forkpoint.ending import command
+from forkpoint.ending import PREEMPTED, command
 from forkpoint.journal import known, lease, lineage
 from forkpoint.say import say
 
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 _VARIABLES: Final = ("SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "RANK", "WANDB_RUN_ID")
 """What tells starts of one command line apart: array tasks, ranks, named experiments."""
-
-PREEMPTED: Final = 75
-"""Exit status of a program that forkpoint stopped after the last checkpoint a SIGTERM asked for: it may go on."""
 
 
 def identity(kind: str, target: str, arguments: list[str], run_key: str) -> str:
@@ -62,6 +59,7 @@ def continued(
     held = lease.acquire(store, run)
     with Reader(store) as reader:
         if not _has_points(reader, run):
+            held.release()
             return None
         plan = comeback.choose(reader, run, None)
         if not _unchanged(plan, settings, store):
@@ -69,6 +67,24 @@ def continued(
             return None
         comeback.take(store, run, plan)
     return plan, *comeback.order(plan, held, settings, anew=anew if settings.resume == "auto" else None)
+
+
+def restarted(store: Home, settings: choices.Settings, dead: Order) -> tuple[RestorePlan, Order, dict[str, str]] | None:
+    """The newest sound point of the run whose program was just killed; None when it has none. Changed or not."""
+    from forkpoint.journal.reader import Reader
+
+    run: str = dead.run["id"]
+    if dead.anew is not None and dead.anew["run"]["id"] in dict(lineage.runs(store, dead.anew["run"]["identity"])):
+        run = dead.anew["run"]["id"]  # libraries had changed: it began anew, under a run of its own
+    comeback.must_be_dead(store, run)
+    held = lease.acquire(store, run)
+    with Reader(store) as reader:
+        if not _has_points(reader, run):
+            held.release()
+            return None
+        plan = comeback.choose(reader, run, None)
+        comeback.take(store, run, plan)
+    return plan, *comeback.order(plan, held, settings)
 
 
 def _has_points(reader: Reader, run: str) -> bool:

@@ -243,7 +243,6 @@ def test_a_changed_source_starts_anew_and_says_what_changed(inline):
     assert anew.out.count(b"pace") == 4 and b"program.py" in anew.err, anew.err.decode()[-2000:]
 
 
-@pytest.mark.xfail(strict=True, reason="--restarts is refused until it is there")
 def test_restarts_brings_a_killed_program_back_without_help(inline):
     here = inline("""
         import os, signal
@@ -259,7 +258,6 @@ def test_restarts_brings_a_killed_program_back_without_help(inline):
     assert (ran.status, ran.out) == (0, b"".join(b"step %d\n" % i for i in range(5))), ran.err.decode()[-2000:]
 
 
-@pytest.mark.xfail(strict=True, reason="--restarts is refused until it is there")
 def test_restarts_gives_up_and_keeps_the_signal(inline):
     here = inline("""
         import os, signal

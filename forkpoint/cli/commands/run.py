@@ -85,7 +85,6 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
 def _must_be_there(settings: choices.Settings) -> None:
     """Options whose work is not done yet are refused: silently ignored, they would be believed in."""
     missing = {
-        "--restarts": settings.restarts > 0,
         "--require-within": settings.require_within is not None,
         "--keep-within": settings.keep_within is not None,
         "--dry-run": settings.dry_run,
@@ -114,16 +113,31 @@ def _become_plain_python(kind: str, target: str, arguments: tuple[str, ...]) -> 
 
 
 def _start(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
-    """Decide what this process is to do, prepare it, and exec it. Raises `StartFailed` (125) when it cannot begin.
-
-    The journal learns of a new run with its first commit: opening SQLite here would cost every start a tenth of a
-    second.
-    """
+    """Become the program, or with `--restarts` its supervisor. Raises `StartFailed` (125) when it cannot begin."""
     if os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1"):
         raise errors.StartFailed(
             "WORLD_SIZE says that this is one of several ranks, and restore points of ranks are not coordinated yet",
             hint="FORKPOINT_DISABLE=1 runs the program without forkpoint",
         )
+    begun = _prepare(settings, kind, target, arguments)
+    if not settings.restarts:
+        become(*begun)
+    from forkpoint.cli import supervisor
+
+    def again(dead: Order) -> tuple[Order, dict[str, str]]:
+        return _prepare(settings, kind, target, arguments, after=dead)
+
+    supervisor.supervise(begun, again, settings.restarts)
+
+
+def _prepare(
+    settings: choices.Settings, kind: Any, target: str, arguments: list[str], *, after: Order | None = None
+) -> tuple[Order, dict[str, str]]:
+    """Decide whether to begin a run or to continue one, and which; `after`: the one that has just died.
+
+    The journal learns of a new run with its first commit: opening SQLite here would cost every start a tenth of a
+    second.
+    """
     from forkpoint.cli import comeback, resumption
     from forkpoint.journal import home, lineage
 
@@ -140,8 +154,11 @@ def _start(settings: choices.Settings, kind: Any, target: str, arguments: list[s
             flags=interpreter_flags(),
         )
         environment = seeded(dict(os.environ))
-        anew = dataclasses.asdict(order) | {"environment": {"PYTHONHASHSEED": environment["PYTHONHASHSEED"]}}
-        found = resumption.continued(store, settings, info, anew)
+        if after is not None:
+            found = resumption.restarted(store, settings, after)
+        else:
+            anew = dataclasses.asdict(order) | {"environment": {"PYTHONHASHSEED": environment["PYTHONHASHSEED"]}}
+            found = resumption.continued(store, settings, info, anew)
         where = ""
         if found is not None:
             plan, order, environment = found
@@ -155,7 +172,7 @@ def _start(settings: choices.Settings, kind: Any, target: str, arguments: list[s
         raise errors.StartFailed(f"the run could not begin: {problem}", hint=hint) from problem
     if not settings.quiet:
         say(f"store {store.path}, a commit every {policy(settings)}, run {order.run['id'][:8]}{where}")
-    become(order, environment)
+    return order, environment
 
 
 def _new_run(settings: choices.Settings, kind: str, target: str, arguments: list[str]) -> RunInfo:
