@@ -14,7 +14,7 @@ from typing import Any
 
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
-from forkpoint.capture import ambient, descriptors, preview, roots
+from forkpoint.capture import ambient, descriptors, preview, provenance, roots
 from forkpoint.encode import pickler
 from forkpoint.files import AtCommit, Files
 from forkpoint.journal import committer, known, pack
@@ -128,4 +128,4 @@ def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:
         "frames": len(moment.stack.frames),
         "settings": choices.as_plain(at.settings),
     }
-    return {"start": start, **ambient.provenance(moment.found.by_value)}
+    return {"start": start, **provenance.collect(moment.found.by_value)}

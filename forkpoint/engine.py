@@ -11,37 +11,27 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
-from forkpoint import errors, faultpoints, limits, registry
+from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
-from forkpoint.files import Files
+from forkpoint.files import Files, put_back
 from forkpoint.journal import committer, home, lease, packfile
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.order import Order
 from forkpoint.point import Checkpoint
 from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
-
-
-@dataclass(slots=True)
-class Totals:
-    """What this process has done so far, for the line at the end of the run."""
-
-    points: int = 0
-    failed: int = 0
-    bytes_new: int = 0
-    stopped_seconds: float = 0.0
-    worst_stop_seconds: float = 0.0
 
 
 def now() -> str:
@@ -59,9 +49,10 @@ class Engine:
         self.run = info.id
         self.pid = os.getpid()
         self.restored = False
+        self.supervisor = 0
         self.parent: str | None = None
         self.stdout_before = 0
-        self.totals = Totals()
+        self.totals = ending.Totals()
         self.refusals: dict[tuple[str, str], int] = {}
         self.durable_at = time.monotonic()
         self._lease = held
@@ -71,7 +62,6 @@ class Engine:
         self._point = ""
         self._place = ""
         self._reports: dict[str, Report] = {}
-        self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
         self._told: set[str] = set()
@@ -132,26 +122,13 @@ class Engine:
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
         if not (quiet or self.settings.quiet):
-            self._say_end(finished)
+            ending.tell(self, finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
         if hasattr(sys, "last_value"):
             self.leaving(1, finished=False)
         self.end(quiet=True)
-
-    def _say_end(self, finished: bool) -> None:
-        totals = self.totals
-        elapsed = max(time.perf_counter() - self._began, 1e-9)
-        failed = f", {totals.failed} failed" if totals.failed else ""
-        say(
-            f"{totals.points} restore points{failed}, stopped {100 * totals.stopped_seconds / elapsed:.2f} % of "
-            f"{elapsed:.1f} s, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
-        )
-        if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
-            say(f"no restore point was taken: {self.why_none()}")
-        if not finished and self.parent:
-            say(f"to go on from the last restore point: forkpoint restore {self.parent[:12]} --store {self.store.path}")
 
     # ------------------------------------------------------------------ what stands in the way
 
@@ -225,6 +202,7 @@ class Engine:
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
         self._child, self._point, self._place = child, point, str(moment.stack.location)
+        self.totals.stop_seconds = ended - waited
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
         return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
@@ -236,12 +214,14 @@ class Engine:
         captured = stack.capture(mode, destination=destination)
         stdout.flush()
         opened = descriptors.opened({self._lease.fd})
+        found = roots.find()
+        provenance.look(found.by_value)
         return Moment(
             point=point,
             trigger=trigger,
             label=label,
             stack=captured,
-            found=roots.find(),
+            found=found,
             before=ambient.before_fork(),
             opened=opened,
             files=self._files.at_commit(point, opened),
@@ -276,6 +256,7 @@ class Engine:
             self.durable_at = time.monotonic()
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
+            self.totals.child_seconds = report.commit_ms / 1000
         elif report.status == "N":
             self.note(Refusal(report.message, self._place))
         else:
@@ -283,21 +264,30 @@ class Engine:
 
     # ------------------------------------------------------------------ coming back
 
-    def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
-        """Put the state of the restore point in `plan_fd` back; what is returned lets the program go on to its end.
+    def come_back(self, order: Order, imported: Callable[[Manifest], None]) -> Callable[[], object]:
+        """Put the state of the restore point in `order` back; what is returned lets the program go on to its end.
 
-        Raises `RestoreFailed` when an object or a library's state cannot be put back; the store is unchanged, and this
-        process must not go on.
+        `imported` is called once the libraries are there and before anything else is; it may not return. Then files are
+        put back, then objects.
+        Raises `RestoreFailed` when a file, an object or a library's state cannot be put back; the store is unchanged,
+        and this process must not go on.
         """
-        with open(plan_fd, "rb") as stream:
+        with open(order.plan_fd, "rb") as stream:
             stream.seek(0)
             plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
+        cwd = order.cwd
         elsewhere = files.relocation(manifest.provenance["start"].get("cwd", self.info.cwd), cwd)
         encoded_files.relocate(elsewhere)
         try:
-            image = self._rebuild(manifest, source, cwd)
+            preamble = unpickler.decode_preamble(manifest.pods, source)
+            install.prepare(preamble, cwd)
+            imported(manifest)
+            if order.files == "rollback":
+                put_back(self.store, manifest, source, elsewhere, force=order.force)
+            lease.clear_end(self.store, self.run)
+            image = self._rebuild(manifest, source, preamble.facts, cwd)
         except errors.ForkpointError:
             raise
         except Exception as problem:
@@ -313,10 +303,11 @@ class Engine:
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
 
-    def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
-        preamble = unpickler.decode_preamble(manifest.pods, source)
-        install.prepare(preamble, cwd)
-        ambient.prepare(preamble.facts)
+    def _rebuild(
+        self, manifest: Manifest, source: packfile.PackReader, facts: Mapping[str, Any], cwd: str | None
+    ) -> ProgramImage:
+        ambient.prepare(facts)
+        provenance.remember(manifest.provenance.get("sources", {}))
         image = unpickler.decode(manifest.pods, source)
         registry.restore(image.ambient["forkpoint"])
         ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())

@@ -45,6 +45,9 @@ AUTO_SECONDS_MIN: Final = 1.0
 AUTO_SECONDS_MAX: Final = 300.0
 """The longest automatic interval: five minutes is what a person accepts to lose."""
 
+CHILD_LOOK_SECONDS: Final = 0.5
+"""How often a child at work is looked at between commits: its failure is told that soon."""
+
 RETRY_SECONDS_MIN: Final = 0.005
 """Once a commit is due and the place was not right, look again this soon."""
 
@@ -53,6 +56,9 @@ RETRY_SECONDS_MAX: Final = 0.1
 
 RETRY_GROWTH: Final = 1.5
 """How the pause between two looks grows: a program that is long in one C call is not asked in vain."""
+
+REFUSED_SECONDS_MAX: Final = 5.0
+"""After a SIGTERM, a program with a handler of its own is kept waiting no longer while every look is refused."""
 
 UNPROTECTED_SECONDS: Final = 300.0
 """No durable point for this long (or 10 intervals) is told on stderr, then again with doubling gaps."""

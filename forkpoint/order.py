@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal, NoReturn
+
+_BOOT: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,8 @@ class Order:
     """What this process is to do. `kind` says how `target` is read; with `plan` it goes on from a restore point.
 
     `lease_fd` is the run's lease, held since before exec; `plan_fd` holds the serialized `RestorePlan`.
-    `run` and `settings` are a `RunInfo` and a `Settings` as plain values.
+    `cwd`, `files` and `force` are those of `forkpoint restore`. `run` and `settings` are a `RunInfo` and a `Settings`
+    as plain values.
     """
 
     kind: Literal["script", "module", "command", "restore"]
@@ -25,7 +29,25 @@ class Order:
     settings: dict[str, Any] = field(default_factory=dict)
     plan_fd: int = -1
     cwd: str | None = None
+    files: Literal["rollback", "leave"] = "rollback"
+    force: bool = False
     flags: list[str] | None = None
+    anew: dict[str, Any] | None = None
+    """With `plan_fd`: the order (its fields, without a lease) that begins the program anew instead, should libraries
+    turn out to be of other versions. None: going on was asked for whatever has changed."""
+
+    supervisor: int = 0
+    """The process that this one dies with; 0: it lives on its own."""
+
+    def supervised(self, parent: int) -> Order:
+        """The same for a process that `parent` starts and that must not outlive it."""
+        anew = None if self.anew is None else {**self.anew, "supervisor": parent}
+        return replace(self, supervisor=parent, anew=anew)
+
+    def descriptors(self, argv: list[str]) -> list[int]:
+        """What `command_line` and this order leave open for the process started with `argv`."""
+        own = [fd for fd in (self.lease_fd, self.plan_fd) if fd >= 0]
+        return [*own, next(int(word) for word in argv[argv.index(_BOOT) + 1 :])]
 
     def to_fd(self) -> int:
         """An inheritable descriptor from which the exec'd process reads this order."""
@@ -56,5 +78,13 @@ def interpreter_flags() -> list[str]:
 def command_line(order: Order) -> list[str]:
     """The argument vector that starts `order` in this interpreter, with its -W, -X and other flags or `order`'s."""
     flags = interpreter_flags() if order.flags is None else order.flags
-    boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
-    return [sys.executable, *flags, boot, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
+    return [sys.executable, *flags, _BOOT, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
+
+
+def become(order: Order, environment: dict[str, str]) -> NoReturn:
+    """Replace this process by the one that carries `order` out."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    argv = command_line(order)
+    os.execve(argv[0], argv, environment)

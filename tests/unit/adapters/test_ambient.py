@@ -21,7 +21,7 @@ import pytest
 from in_memory import dumps, loads
 
 from forkpoint.capture import adapters as adapter_files
-from forkpoint.capture import ambient
+from forkpoint.capture import ambient, provenance
 from forkpoint.capture.adapters import environment, warning_filters
 from forkpoint.errors import ForkpointWarning, RestoreFailed
 
@@ -329,7 +329,7 @@ def test_a_failure_names_its_adapter() -> None:
 
 
 def test_provenance_is_plain_and_names_the_versions() -> None:
-    facts = ambient.provenance([sys.modules["__main__"]])
+    facts = provenance.collect([sys.modules["__main__"]])
     import json
 
     assert json.loads(json.dumps(facts))["packages"]["numpy"] == np.__version__
