@@ -14,7 +14,6 @@ from forkpoint import _native, errors, limits
 from forkpoint.capture import stack
 from forkpoint.model import Refusal
 from forkpoint.preempt import Preemption
-from forkpoint.say import say
 from forkpoint.snapshot import safepoint
 
 if TYPE_CHECKING:
@@ -42,7 +41,6 @@ class Autosave:
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         self._armed = False
-        self._warn_after = max(limits.UNPROTECTED_SECONDS, 10 * self._interval)
         self._preemption = Preemption(engine, self)
 
     @property
@@ -60,10 +58,12 @@ class Autosave:
         """
         _native.ticks_start(self._tick, self._interval)
         self._preemption.start(self._engine.supervisor)
+        self._engine.protection.start(self._interval)
 
     def stop(self) -> None:
         """No commit begins after this returns."""
         _native.ticks_stop()
+        self._engine.protection.stop()
         self._preemption.stop()
         self._disarm()
 
@@ -86,6 +86,7 @@ class Autosave:
         """A commit was taken: the next one is due an interval from now."""
         totals = self._engine.totals
         self._interval = next_interval(self._every, totals.stop_seconds, totals.child_seconds, self._share)
+        self._engine.protection.interval(self._interval)
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         _native.ticks_interval(self._interval)
@@ -115,7 +116,7 @@ class Autosave:
         self._disarm()
         self._engine.poll()
         now = time.monotonic()
-        self._warn_if_unprotected(now)
+        self._engine.protection.look()
         if now < self._due:
             # While a child is at work its end is looked for, so that a failure is told soon.
             _native.ticks_interval(
@@ -152,12 +153,3 @@ class Autosave:
             self._refused(refused)
         except Exception as problem:
             self._failed(problem)
-
-    def _warn_if_unprotected(self, now: float) -> None:
-        engine = self._engine
-        gap = now - engine.durable_at
-        if gap < self._warn_after:
-            self._warn_after = max(limits.UNPROTECTED_SECONDS, 10 * self._interval)
-            return
-        self._warn_after = 2 * gap
-        say(f"no restore point for {gap:.0f} s: {engine.why_none()}")

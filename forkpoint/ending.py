@@ -53,3 +53,16 @@ def command(reference: str, store: str) -> str:
     import shlex
 
     return shlex.join(["forkpoint", "restore", reference, "--store", store])
+
+
+def advice(reason: str) -> str:
+    """What to do about what stands in the way of commits, by the words of `reason`."""
+    if "child process" in reason:
+        return "commits wait until it ends; between children, or with --ignore-threads 'child process*', they are taken"
+    if "graph" in reason:
+        return "commits are taken once backward() has used the graph up, or where its tensors are out of scope"
+    if "Thread" in reason or "thread" in reason:
+        return "commits wait until it ends; --ignore-threads GLOB takes them all the same, without its work"
+    if "memory" in reason:
+        return "commits wait for free memory; a smaller program, or a larger machine, is protected"
+    return "forkpoint.checkpoint() in a loop of the program's own takes one there; `forkpoint show` tells the rest"

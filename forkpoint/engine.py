@@ -21,12 +21,13 @@ from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
 from forkpoint.capture import ambient, descriptors, preview, provenance, roots, stack, threads
 from forkpoint.encode import pickler, unpickler
-from forkpoint.journal import committer, home, known, lease, pack, packfile
+from forkpoint.journal import committer, home, known, lease, pack, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
 from forkpoint.point import Checkpoint
+from forkpoint.protection import Protection
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
 from forkpoint.say import say
@@ -68,7 +69,7 @@ class Engine:
         self.stdout_before = 0
         self.totals = ending.Totals()
         self.refusals: dict[tuple[str, str], int] = {}
-        self.durable_at = time.monotonic()
+        self.protection = Protection(self)
         self._lease = held
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
@@ -153,6 +154,14 @@ class Engine:
         reason, location = max(self.refusals, key=lambda key: self.refusals[key])
         return f"{reason} ({location})" if location else reason
 
+    def advice(self) -> str:
+        """What may be done about `why_none`."""
+        return ending.advice(max(self.refusals, key=lambda key: self.refusals[key])[0] if self.refusals else "")
+
+    def room(self) -> tuple[int, int]:
+        """(bytes free, bytes that should stay free) where the store is."""
+        return room.free(self.store.path)
+
     def failed(self, message: str) -> None:
         """A commit failed: never silent, and never the program's end unless it asked for that."""
         self.totals.failed += 1
@@ -208,6 +217,7 @@ class Engine:
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
+        self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)
         self.totals.stop_seconds = ended - waited
         self.totals.stopped_seconds += ended - waited
@@ -250,9 +260,12 @@ class Engine:
         return self._reports.get(point)
 
     def _account(self, report: Report) -> None:
+        self._learn(report)
+        self.protection.ended(report.status == "K")
+
+    def _learn(self, report: Report) -> None:
         if report.status == "K":
             self.parent = self._point
-            self.durable_at = time.monotonic()
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
@@ -319,6 +332,7 @@ class Engine:
             started_ns=moment.started_ns,
             encode_ms=(time.monotonic_ns() - began) / 1e6,
             keep_last=self.settings.keep_last,
+            keep_within=self.settings.keep_within or 0.0,
         )
 
     def _provenance(self, moment: Moment) -> dict[str, Any]:

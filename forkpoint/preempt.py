@@ -45,7 +45,10 @@ class Preemption:
     def start(self, supervisor: int) -> None:
         """Signals are looked for from now on; `supervisor` may pass them on beside who sent them to all of us."""
         numbers = (signal.SIGTERM, *(_BATCH if os.environ.get("SLURM_JOB_ID") else ()))
-        _native.guard_start(self._asked, tuple(map(int, numbers)), self._engine.settings.grace, supervisor)
+        try:
+            _native.guard_start(self._asked, tuple(map(int, numbers)), self._engine.settings.grace, supervisor)
+        except (RuntimeError, OSError) as problem:
+            say(f"SIGTERM ends the program without a last checkpoint: {problem}")
 
     def stop(self) -> None:
         """The program's own dispositions hold again."""

@@ -92,11 +92,12 @@ def exec_committer(
     started_ns: int,
     encode_ms: float,
     keep_last: int = limits.KEEP_LAST_POINTS,
+    keep_within: float = 0.0,
 ) -> NoReturn:
     """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
 
-    `encode_ms` goes to the report; `keep_last` is what retention keeps once the commit stands (0: everything). Raises
-    OSError if the exec fails.
+    `encode_ms` goes to the report; `keep_last`, and `keep_within` in seconds, is what retention keeps once the commit
+    stands (0: everything). Raises OSError if the exec fails.
     """
     request: dict[str, Any] = {
         "home": handover.home_fields(home),
@@ -107,6 +108,7 @@ def exec_committer(
         "started_ns": started_ns,
         "encode_ms": encode_ms,
         "keep_last": keep_last,
+        "keep_within": keep_within,
     }
     fd = handover.offer(request)
     os.set_inheritable(report_fd, True)
@@ -149,7 +151,7 @@ def _commit(request: dict[str, Any]) -> NoReturn:
     if request["keep_last"]:
         from forkpoint.journal import retention
 
-        retention.after_commit(db, home, info.run, request["keep_last"])
+        retention.after_commit(db, home, info.run, request["keep_last"], request["keep_within"])
     connection.fold(home, db)
     os._exit(0)
 

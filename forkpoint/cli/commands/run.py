@@ -85,8 +85,6 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
 def _must_be_there(settings: choices.Settings) -> None:
     """Options whose work is not done yet are refused: silently ignored, they would be believed in."""
     missing = {
-        "--require-within": settings.require_within is not None,
-        "--keep-within": settings.keep_within is not None,
         "--dry-run": settings.dry_run,
     }
     for option, asked in missing.items():
