@@ -41,11 +41,14 @@ class Autosave:
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         self._armed = False
+        self._place = ""
         self._preemption = Preemption(engine, self)
 
     @property
     def _every(self) -> float | None:
         every = self._engine.settings.every
+        if every == "auto" and self._engine.rehearsal is not None:
+            return limits.AUTO_SECONDS_MIN
         return None if every == "auto" else float(every)
 
     @property
@@ -103,7 +106,7 @@ class Autosave:
 
     def _refused(self, refused: errors.Refused) -> None:
         refusal = Refusal(refused.reason, refused.location)
-        self._engine.note(refusal)
+        self._engine.obstacles.note(refusal)
         self._preemption.refused(refusal)
 
     def _failed(self, problem: Exception) -> None:
@@ -131,9 +134,10 @@ class Autosave:
         self._engine.ask_threads()
         place = stack.deepest_resumable()
         if place.blocked is not None:
-            self._engine.note(place.blocked)
+            self._engine.obstacles.note(place.blocked)
         safepoint.arm(place.address, place.code, self._reached)
         self._armed = True
+        self._place = str(place.location)
 
     def _disarm(self) -> None:
         if self._armed:
@@ -145,6 +149,8 @@ class Autosave:
         self._armed = False
         try:
             last = self._preemption.under_way
+            if self._engine.rehearsal is not None and self._engine.rehearsal.only_looks(self._place):
+                return
             point = self._engine.commit("signal" if last else "timer", mode=mode, destination=destination)
             self._postpone()  # before waiting: ticks come meanwhile, and must not arm again
             if last:

@@ -25,9 +25,11 @@ from forkpoint.journal import committer, home, known, lease, pack, packfile, roo
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.obstacles import Obstacles
 from forkpoint.order import interpreter_flags
 from forkpoint.point import Checkpoint
 from forkpoint.protection import Protection
+from forkpoint.rehearsal import Rehearsal
 from forkpoint.report import Report
 from forkpoint.restore import install, resume
 from forkpoint.say import say
@@ -68,8 +70,9 @@ class Engine:
         self.parent: str | None = None
         self.stdout_before = 0
         self.totals = ending.Totals()
-        self.refusals: dict[tuple[str, str], int] = {}
+        self.obstacles = Obstacles()
         self.protection = Protection(self)
+        self.rehearsal = Rehearsal() if settings.dry_run else None
         self._lease = held
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
@@ -130,7 +133,7 @@ class Engine:
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
         if not (quiet or self.settings.quiet):
-            ending.tell(self, finished)
+            ending.tell(self, status, finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
@@ -139,24 +142,6 @@ class Engine:
         self.end(quiet=True)
 
     # ------------------------------------------------------------------ what stands in the way
-
-    def note(self, refusal: Refusal) -> None:
-        """Count what stands in the way of commits at a place; `show` lists it."""
-        key = (refusal.reason, refusal.location)
-        if key not in self.refusals and len(self.refusals) >= limits.REFUSALS_LISTED:
-            key = ("other reasons", "")
-        self.refusals[key] = self.refusals.get(key, 0) + refusal.count
-
-    def why_none(self) -> str:
-        """The commonest reason why no commit was taken, in one sentence."""
-        if not self.refusals:
-            return "the program has not come to a place where one can be taken"
-        reason, location = max(self.refusals, key=lambda key: self.refusals[key])
-        return f"{reason} ({location})" if location else reason
-
-    def advice(self) -> str:
-        """What may be done about `why_none`."""
-        return ending.advice(max(self.refusals, key=lambda key: self.refusals[key])[0] if self.refusals else "")
 
     def room(self) -> tuple[int, int]:
         """(bytes free, bytes that should stay free) where the store is."""
@@ -222,7 +207,10 @@ class Engine:
         self.totals.stop_seconds = ended - waited
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
-        return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
+        checkpoint = Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
+        if self.rehearsal is not None:
+            self.rehearsal.end(self, checkpoint)
+        return checkpoint
 
     def _moment(self, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None) -> Moment:
         """Read what a fork does not freeze. No walk of the object graph, no I/O but flushing the program's output."""
@@ -269,10 +257,18 @@ class Engine:
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
+            self._tell_lost(report.message)
         elif report.status == "N":
-            self.note(Refusal(report.message, self._place))
+            self.obstacles.note(Refusal(report.message, self._place))
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
+
+    def _tell_lost(self, lost: str) -> None:
+        """What the newest restore point has not got: told once, and again at the end."""
+        self.totals.lost = lost
+        if lost and lost not in self._told and not self.settings.quiet:
+            self._told.add(lost)
+            say(f"not captured: {lost}; `forkpoint show` says why")
 
     # ------------------------------------------------------------------ one commit, in the forked child
 
@@ -317,7 +313,7 @@ class Engine:
             pods=encoded.pods,
             variables=encoded.variables,
             tombstones=encoded.tombstones,
-            refusals=tuple(Refusal(reason, where, count) for (reason, where), count in self.refusals.items()),
+            refusals=self.obstacles.listed(),
             files=(),
             provenance=self._provenance(moment),
         )
@@ -333,6 +329,7 @@ class Engine:
             encode_ms=(time.monotonic_ns() - began) / 1e6,
             keep_last=self.settings.keep_last,
             keep_within=self.settings.keep_within or 0.0,
+            lost=ending.lost([stone.path for stone in encoded.tombstones if stone.reason != EXCLUDED]),
         )
 
     def _provenance(self, moment: Moment) -> dict[str, Any]:
@@ -345,7 +342,8 @@ class Engine:
             "frames": len(moment.stack.frames),
             "settings": choices.as_plain(self.settings),
         }
-        return {"start": start, **provenance.collect(moment.found.by_value)}
+        places = {"places": self.rehearsal.places} if self.rehearsal else {}
+        return {"start": start, **places, **provenance.collect(moment.found.by_value)}
 
     # ------------------------------------------------------------------ coming back
 

@@ -80,7 +80,7 @@ class Preemption:
             self._refused_since = now
         in_vain = self._refused_since is not None and now - self._refused_since > limits.REFUSED_SECONDS_MAX
         if now > self._until or (in_vain and not _native.guard_is_default(self._signum)):
-            self._over(f"no last checkpoint: {self._engine.why_none()}")
+            self._over(f"no last checkpoint: {self._engine.obstacles.why()}")
 
     def taken(self, point: Checkpoint) -> None:
         """The last commit was begun; the program stands still until it is durable or the grace is over."""

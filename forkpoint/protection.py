@@ -83,7 +83,7 @@ class Protection:
         if self._watching and gap >= self._warn_after:
             self._warn_after = 2 * gap
             self._set_alarms()
-            say(f"no restore point for {gap:.0f} s: {self._engine.why_none()}\n{self._engine.advice()}")
+            say(f"no restore point for {gap:.0f} s: {self._engine.obstacles.why()}\n{self._engine.obstacles.advice()}")
 
     def _set_alarms(self) -> None:
         if not self._watching:
@@ -109,7 +109,7 @@ class Protection:
             return
         words = (
             f"forkpoint: stopped: no restore point for {within:g} s, and --require-within allows no more: "
-            f"{engine.why_none()}"
+            f"{engine.obstacles.why()}"
         )
         if engine.parent:
             words += f"\nforkpoint: to go on from the last one: {command(engine.parent[:12], engine.store.path)}"

@@ -31,8 +31,7 @@ def clock(monkeypatch):
 def engine():
     return types.SimpleNamespace(
         settings=types.SimpleNamespace(require_within=None, quiet=True),
-        why_none=lambda: "a sort key (train.py:7 in score)",
-        advice=lambda: "do this",
+        obstacles=types.SimpleNamespace(why=lambda: "a sort key (train.py:7 in score)", advice=lambda: "do this"),
         parent=None,
         room=lambda: (100 << 30, 50 << 30),
     )
