@@ -14,7 +14,6 @@ from forkpoint import _native, errors, limits
 from forkpoint.capture import stack
 from forkpoint.model import Refusal
 from forkpoint.preempt import Preemption
-from forkpoint.say import say
 from forkpoint.snapshot import safepoint
 
 if TYPE_CHECKING:
@@ -42,12 +41,14 @@ class Autosave:
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         self._armed = False
-        self._warn_after = max(limits.UNPROTECTED_SECONDS, 10 * self._interval)
+        self._place = ""
         self._preemption = Preemption(engine, self)
 
     @property
     def _every(self) -> float | None:
         every = self._engine.settings.every
+        if every == "auto" and self._engine.rehearsal is not None:
+            return limits.AUTO_SECONDS_MIN
         return None if every == "auto" else float(every)
 
     @property
@@ -60,10 +61,12 @@ class Autosave:
         """
         _native.ticks_start(self._tick, self._interval)
         self._preemption.start(self._engine.supervisor)
+        self._engine.protection.start(self._interval)
 
     def stop(self) -> None:
         """No commit begins after this returns."""
         _native.ticks_stop()
+        self._engine.protection.stop()
         self._preemption.stop()
         self._disarm()
 
@@ -86,6 +89,7 @@ class Autosave:
         """A commit was taken: the next one is due an interval from now."""
         totals = self._engine.totals
         self._interval = next_interval(self._every, totals.stop_seconds, totals.child_seconds, self._share)
+        self._engine.protection.interval(self._interval)
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         _native.ticks_interval(self._interval)
@@ -102,7 +106,7 @@ class Autosave:
 
     def _refused(self, refused: errors.Refused) -> None:
         refusal = Refusal(refused.reason, refused.location)
-        self._engine.note(refusal)
+        self._engine.obstacles.note(refusal)
         self._preemption.refused(refusal)
 
     def _failed(self, problem: Exception) -> None:
@@ -115,7 +119,7 @@ class Autosave:
         self._disarm()
         self._engine.poll()
         now = time.monotonic()
-        self._warn_if_unprotected(now)
+        self._engine.protection.look()
         if now < self._due:
             # While a child is at work its end is looked for, so that a failure is told soon.
             _native.ticks_interval(
@@ -130,9 +134,10 @@ class Autosave:
         self._engine.ask_threads()
         place = stack.deepest_resumable()
         if place.blocked is not None:
-            self._engine.note(place.blocked)
+            self._engine.obstacles.note(place.blocked)
         safepoint.arm(place.address, place.code, self._reached)
         self._armed = True
+        self._place = str(place.location)
 
     def _disarm(self) -> None:
         if self._armed:
@@ -144,6 +149,8 @@ class Autosave:
         self._armed = False
         try:
             last = self._preemption.under_way
+            if self._engine.rehearsal is not None and self._engine.rehearsal.only_looks(self._place):
+                return
             point = self._engine.commit("signal" if last else "timer", mode=mode, destination=destination)
             self._postpone()  # before waiting: ticks come meanwhile, and must not arm again
             if last:
@@ -152,12 +159,3 @@ class Autosave:
             self._refused(refused)
         except Exception as problem:
             self._failed(problem)
-
-    def _warn_if_unprotected(self, now: float) -> None:
-        engine = self._engine
-        gap = now - engine.durable_at
-        if gap < self._warn_after:
-            self._warn_after = max(limits.UNPROTECTED_SECONDS, 10 * self._interval)
-            return
-        self._warn_after = 2 * gap
-        say(f"no restore point for {gap:.0f} s: {engine.why_none()}")

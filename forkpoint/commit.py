@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forkpoint import _native, faultpoints, registry
+from forkpoint import _native, ending, faultpoints, registry
 from forkpoint import settings as choices
 from forkpoint.capture import ambient, descriptors, preview, provenance, roots
 from forkpoint.encode import pickler
@@ -27,13 +27,14 @@ from forkpoint.snapshot import forker
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """Where and for whom a commit is written; `refusals` counts (reason, location) so far."""
+    """Where and for whom a commit is written; `places` are the commit points that a rehearsal has seen."""
 
     home: Home
     run: RunInfo
     parent: str | None
     settings: choices.Settings
-    refusals: Mapping[tuple[str, str], int]
+    refusals: tuple[Refusal, ...]
+    places: tuple[str, ...]
     lease_fd: int
     files: Files
 
@@ -99,7 +100,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         pods=pods,
         variables=encoded.variables,
         tombstones=tombstones,
-        refusals=tuple(Refusal(reason, where, count) for (reason, where), count in at.refusals.items()),
+        refusals=at.refusals,
         files=tuple(kept.files),
         provenance=_provenance(at, moment),
     )
@@ -114,6 +115,8 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         started_ns=moment.started_ns,
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
+        keep_within=at.settings.keep_within or 0.0,
+        lost=ending.lost([stone.path for stone in tombstones if stone.reason != EXCLUDED]),
     )
 
 
@@ -128,4 +131,5 @@ def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:
         "frames": len(moment.stack.frames),
         "settings": choices.as_plain(at.settings),
     }
-    return {"start": start, **provenance.collect(moment.found.by_value)}
+    places = {"places": list(at.places)} if at.places else {}
+    return {"start": start, **places, **provenance.collect(moment.found.by_value)}

@@ -22,12 +22,15 @@ from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
 from forkpoint.files import Files, put_back
-from forkpoint.journal import committer, home, lease, packfile
+from forkpoint.journal import committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.obstacles import Obstacles
 from forkpoint.order import Order
 from forkpoint.point import Checkpoint
+from forkpoint.protection import Protection
+from forkpoint.rehearsal import Rehearsal
 from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
 from forkpoint.say import say
@@ -53,8 +56,9 @@ class Engine:
         self.parent: str | None = None
         self.stdout_before = 0
         self.totals = ending.Totals()
-        self.refusals: dict[tuple[str, str], int] = {}
-        self.durable_at = time.monotonic()
+        self.obstacles = Obstacles()
+        self.protection = Protection(self)
+        self.rehearsal = Rehearsal() if settings.dry_run else None
         self._lease = held
         self._files = Files(store, info.id, settings.max_file_bytes)
         self._trigger: Autosave | None = None
@@ -122,7 +126,7 @@ class Engine:
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
         if not (quiet or self.settings.quiet):
-            ending.tell(self, finished)
+            ending.tell(self, status, finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
@@ -132,19 +136,9 @@ class Engine:
 
     # ------------------------------------------------------------------ what stands in the way
 
-    def note(self, refusal: Refusal) -> None:
-        """Count what stands in the way of commits at a place; `show` lists it."""
-        key = (refusal.reason, refusal.location)
-        if key not in self.refusals and len(self.refusals) >= limits.REFUSALS_LISTED:
-            key = ("other reasons", "")
-        self.refusals[key] = self.refusals.get(key, 0) + refusal.count
-
-    def why_none(self) -> str:
-        """The commonest reason why no commit was taken, in one sentence."""
-        if not self.refusals:
-            return "the program has not come to a place where one can be taken"
-        reason, location = max(self.refusals, key=lambda key: self.refusals[key])
-        return f"{reason} ({location})" if location else reason
+    def room(self) -> tuple[int, int]:
+        """(bytes free, bytes that should stay free) where the store is."""
+        return room.free(self.store.path)
 
     def failed(self, message: str) -> None:
         """A commit failed: never silent, and never the program's end unless it asked for that."""
@@ -201,11 +195,15 @@ class Engine:
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
+        self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)
         self.totals.stop_seconds = ended - waited
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
-        return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
+        checkpoint = Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
+        if self.rehearsal is not None:
+            self.rehearsal.end(self, checkpoint)
+        return checkpoint
 
     def _moment(
         self, point: str, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None
@@ -231,7 +229,16 @@ class Engine:
         )
 
     def _writing(self) -> Writing:
-        return Writing(self.store, self.info, self.parent, self.settings, self.refusals, self._lease.fd, self._files)
+        return Writing(
+            home=self.store,
+            run=self.info,
+            parent=self.parent,
+            settings=self.settings,
+            refusals=self.obstacles.listed(),
+            places=tuple(self.rehearsal.places) if self.rehearsal else (),
+            lease_fd=self._lease.fd,
+            files=self._files,
+        )
 
     def poll(self, timeout: float | None = 0.0) -> None:
         """Learn, waiting at most `timeout` seconds (None: as long as it takes), how the running child ended."""
@@ -251,16 +258,27 @@ class Engine:
         return self._reports.get(point)
 
     def _account(self, report: Report) -> None:
+        self._learn(report)
+        self.protection.ended(report.status == "K")
+
+    def _learn(self, report: Report) -> None:
         if report.status == "K":
             self.parent = self._point
-            self.durable_at = time.monotonic()
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
+            self._tell_lost(report.message)
         elif report.status == "N":
-            self.note(Refusal(report.message, self._place))
+            self.obstacles.note(Refusal(report.message, self._place))
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
+
+    def _tell_lost(self, lost: str) -> None:
+        """What the newest restore point has not got: told once, and again at the end."""
+        self.totals.lost = lost
+        if lost and lost not in self._told and not self.settings.quiet:
+            self._told.add(lost)
+            say(f"not captured: {lost}; `forkpoint show` says why")
 
     # ------------------------------------------------------------------ coming back
 

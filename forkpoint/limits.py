@@ -12,6 +12,15 @@ CHILD_DEADLINE_SECONDS: Final = 600.0
 KEEP_LAST_POINTS: Final = 5
 """Restore points kept while running: enough to step over damaged or incomplete ones."""
 
+KEEP_LAST_POINTS_SHORT: Final = 2
+"""Kept where the disk is nearly full: one, and one to step back to."""
+
+FREE_BYTES_MIN: Final = 5 << 30
+"""Free space that retention leaves to others, at least."""
+
+FREE_SHARE_MIN: Final = 0.10
+"""The same as a share of the filesystem: above it, filesystems grow slow and people nervous."""
+
 KEEP_HOURS: Final = 24
 """Hours of which one restore point each is kept: a mistake noticed the next morning can still be gone back behind."""
 

@@ -45,7 +45,10 @@ class Preemption:
     def start(self, supervisor: int) -> None:
         """Signals are looked for from now on; `supervisor` may pass them on beside who sent them to all of us."""
         numbers = (signal.SIGTERM, *(_BATCH if os.environ.get("SLURM_JOB_ID") else ()))
-        _native.guard_start(self._asked, tuple(map(int, numbers)), self._engine.settings.grace, supervisor)
+        try:
+            _native.guard_start(self._asked, tuple(map(int, numbers)), self._engine.settings.grace, supervisor)
+        except (RuntimeError, OSError) as problem:
+            say(f"SIGTERM ends the program without a last checkpoint: {problem}")
 
     def stop(self) -> None:
         """The program's own dispositions hold again."""
@@ -77,7 +80,7 @@ class Preemption:
             self._refused_since = now
         in_vain = self._refused_since is not None and now - self._refused_since > limits.REFUSED_SECONDS_MAX
         if now > self._until or (in_vain and not _native.guard_is_default(self._signum)):
-            self._over(f"no last checkpoint: {self._engine.why_none()}")
+            self._over(f"no last checkpoint: {self._engine.obstacles.why()}")
 
     def taken(self, point: Checkpoint) -> None:
         """The last commit was begun; the program stands still until it is durable or the grace is over."""

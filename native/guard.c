@@ -298,9 +298,12 @@ static PyObject *guard_alarm(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "ids", &which, &seconds, &words)) {
         return NULL;
     }
-    if (which < 0 || which >= ALARMS || guard.owner != getpid()) {
+    if (which < 0 || which >= ALARMS) {
         PyErr_SetString(PyExc_ValueError, "no such alarm");
         return NULL;
+    }
+    if (guard.owner != getpid()) {
+        Py_RETURN_NONE;
     }
     pthread_mutex_lock(&guard.mutex);
     guard.alarms[which].gap = (long long)(seconds * (double)SECOND);
@@ -336,7 +339,8 @@ PyMethodDef forkpoint_guard_methods[] = {
     {"guard_is_default", guard_is_default, METH_O, "Whether the program would have died of this signal."},
     {"guard_alarm", guard_alarm, METH_VARARGS,
      "guard_alarm(which, seconds, words): in so many seconds write `words` to stderr, whatever the program is doing.\n"
-     "0 is said again with doubling gaps; 1 then ends the process with status 1. Setting one again puts it off."},
+     "0 is said again with doubling gaps; 1 then ends the process with status 1. Setting one again puts it off. A\n"
+     "no-op where guard_start was not called."},
     {"die_with", die_with, METH_O, "This process is killed when its parent, which has this id, ends."},
     {NULL, NULL, 0, NULL},
 };

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from forkpoint import errors, limits
 from forkpoint import settings as choices
-from forkpoint.journal import known, lease
+from forkpoint.journal import anchor, known, lease
 from forkpoint.order import Order
 from forkpoint.say import say
 
@@ -31,6 +31,17 @@ def wait_until_dead(store: Home, ref: str | None) -> str:
         run = reader.newest_unfinished().id if ref is None else reader.resolve(ref).run
     must_be_dead(store, run)
     return run
+
+
+def accept_rollback(store: Home) -> None:
+    """Take a store that lost commits this machine knows of as it is, from now on; said if it did lose any."""
+    from forkpoint.journal.reader import Reader
+
+    with Reader(store, accept_rollback=True) as reader:
+        if reader.rolled_back:
+            say("the store is older than this machine knows it: what it has lost is given up")
+            with store.writer_lock():
+                anchor.forget(store)
 
 
 def must_be_dead(store: Home, run: str) -> None:

@@ -205,3 +205,42 @@ def test_a_copied_store_goes_on_where_the_first_stopped(here, tmp_path):
     shutil.copytree(here.store, tmp_path / "copy")
     here.store = tmp_path / "copy"
     assert here.run().out == REST
+
+
+def test_a_store_put_back_to_an_older_state_is_13_until_that_is_accepted(here, tmp_path):
+    died(here)
+    shutil.copytree(here.store, tmp_path / "older")
+    assert here.run().out == REST
+    for name in ("journal.db", "packs", "leases"):
+        old, now = tmp_path / "older" / name, here.store / name
+        if old.is_dir():
+            shutil.rmtree(now)
+            shutil.copytree(old, now)
+        else:
+            shutil.copy(old, now)
+    for leftover in here.store.glob("journal.db-*"):
+        leftover.unlink()
+    assert here.restore().status == 13
+    accepted = here.restore("--accept-rollback")
+    assert (accepted.status, accepted.out) == (0, REST), accepted.err.decode()[-2000:]
+
+
+def test_on_another_machine_the_key_is_wanted_and_an_imported_one_serves(here, tmp_path):
+    died(here)
+    key = tmp_path / "the.key"
+    assert here.ask("key", "export", str(key)).status == 0
+    here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
+    assert here.restore().status == 12
+    assert here.run().status == 12
+    trusted = here.restore("--trust")
+    assert trusted.status == 1 and b"key import" in trusted.err, "not there, and said so"
+    assert here.call(["-m", "forkpoint", "key", "import", str(key), "--store", str(here.store)]).status == 0
+    assert here.run().out == REST
+
+
+def test_importing_the_key_of_another_store_is_12(here, tmp_path):
+    died(here)
+    other = tmp_path / "other.key"
+    other.write_text(f"forkpoint-key-1 {'ab' * 32}\n")
+    here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
+    assert here.call(["-m", "forkpoint", "key", "import", str(other), "--store", str(here.store)]).status == 12

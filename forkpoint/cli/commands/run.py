@@ -68,7 +68,6 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
     Options come before SCRIPT; everything after it is the program's.
     """
     settings = choices.load(options)
-    _must_be_there(settings)
     if module is not None or code is not None:
         arguments = (script, *arguments) if script is not None else arguments
     elif script is None:
@@ -80,19 +79,6 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
     if settings.disable:
         _become_plain_python(kind, target, arguments)
     _start(settings, kind, target, list(arguments))
-
-
-def _must_be_there(settings: choices.Settings) -> None:
-    """Options whose work is not done yet are refused: silently ignored, they would be believed in."""
-    missing = {
-        "--require-within": settings.require_within is not None,
-        "--keep-within": settings.keep_within is not None,
-        "--dry-run": settings.dry_run,
-    }
-    for option, asked in missing.items():
-        if asked:
-            hint = "forkpoint restore goes on from a restore point"
-            raise errors.StartFailed(f"{option} is not there yet", hint=hint)
 
 
 def _must_be_runnable(path: str) -> None:
@@ -119,6 +105,8 @@ def _start(settings: choices.Settings, kind: Any, target: str, arguments: list[s
             "WORLD_SIZE says that this is one of several ranks, and restore points of ranks are not coordinated yet",
             hint="FORKPOINT_DISABLE=1 runs the program without forkpoint",
         )
+    if settings.dry_run:
+        _rehearse(settings, kind, target, arguments)
     begun = _prepare(settings, kind, target, arguments)
     if not settings.restarts:
         become(*begun)
@@ -144,15 +132,7 @@ def _prepare(
     try:
         store = home.create(str(settings.store))
         info = _new_run(settings, kind, target, arguments)
-        order = Order(
-            kind=kind,
-            target=target,
-            arguments=arguments,
-            run=info.fields(),
-            lease_fd=-1,
-            settings=choices.as_plain(settings),
-            flags=interpreter_flags(),
-        )
+        order = _order(settings, info)
         environment = seeded(dict(os.environ))
         if after is not None:
             found = resumption.restarted(store, settings, after)
@@ -173,6 +153,26 @@ def _prepare(
     if not settings.quiet:
         say(f"store {store.path}, a commit every {policy(settings)}, run {order.run['id'][:8]}{where}")
     return order, environment
+
+
+def _rehearse(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
+    from forkpoint.cli import dryrun
+
+    info = _new_run(settings, kind, target, arguments)
+    sys.exit(dryrun.rehearse(settings, info, _order(settings, info), seeded(dict(os.environ))))
+
+
+def _order(settings: choices.Settings, info: RunInfo) -> Order:
+    """What begins a run; its lease is not held yet."""
+    return Order(
+        kind=info.facts["kind"],
+        target=info.argv[0],
+        arguments=list(info.argv[1:]),
+        run=info.fields(),
+        lease_fd=-1,
+        settings=choices.as_plain(settings),
+        flags=interpreter_flags(),
+    )
 
 
 def _new_run(settings: choices.Settings, kind: str, target: str, arguments: list[str]) -> RunInfo:
