@@ -81,6 +81,7 @@ class Autosave:
     def _consider(self) -> None:
         self._disarm()
         self._engine.poll()
+        self._engine.losses.tell()
         now = time.monotonic()
         self._warn_if_unprotected(now)
         if now < self._due:

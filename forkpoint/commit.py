@@ -20,6 +20,7 @@ from forkpoint.files import AtCommit, Files
 from forkpoint.journal import committer, known, pack
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
+from forkpoint.losses import Losses
 from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
 from forkpoint.snapshot import forker
@@ -36,6 +37,7 @@ class Writing:
     refusals: Mapping[tuple[str, str], int]
     lease_fd: int
     files: Files
+    losses: Losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         started_ns=moment.started_ns,
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
+        message=at.losses.message(tombstones),
     )
 
 

@@ -25,6 +25,7 @@ from forkpoint.files import Files
 from forkpoint.journal import committer, home, lease, packfile
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
+from forkpoint.losses import Losses
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.point import Checkpoint
 from forkpoint.report import Report
@@ -75,6 +76,7 @@ class Engine:
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
         self._told: set[str] = set()
+        self.losses = Losses()
 
     @classmethod
     def adopt(cls, settings: choices.Settings, info: RunInfo, lease_fd: int) -> Engine:
@@ -125,6 +127,7 @@ class Engine:
         self.pause()
         if not quick:
             self.poll(limits.END_WAIT_SECONDS)
+        self.losses.tell()
         status, finished = self._status
         self._files.stop()
         try:
@@ -208,6 +211,7 @@ class Engine:
         self.poll(None if trigger == "explicit" else 0.0)
         if self.busy:
             raise errors.Refused("the commit before is still being written")
+        self.losses.tell()
         waited = time.perf_counter()
         self.ask_threads()
         point = home.new_id()
@@ -251,7 +255,16 @@ class Engine:
         )
 
     def _writing(self) -> Writing:
-        return Writing(self.store, self.info, self.parent, self.settings, self.refusals, self._lease.fd, self._files)
+        return Writing(
+            home=self.store,
+            run=self.info,
+            parent=self.parent,
+            settings=self.settings,
+            refusals=self.refusals,
+            lease_fd=self._lease.fd,
+            files=self._files,
+            losses=self.losses,
+        )
 
     def poll(self, timeout: float | None = 0.0) -> None:
         """Learn, waiting at most `timeout` seconds (None: as long as it takes), how the running child ended."""
@@ -276,6 +289,7 @@ class Engine:
             self.durable_at = time.monotonic()
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
+            self.losses.learn(self._point, report.message)
         elif report.status == "N":
             self.note(Refusal(report.message, self._place))
         else:
