@@ -44,7 +44,9 @@ def checkpoint(label: str | None = None, *, wait: bool = False) -> Checkpoint:
 
     Like fork() this returns twice: in the program, and again in every process restored from this point, there with
     `.restored` True. Where the call stack cannot be resumed it warns with `NotResumableWarning`, and the point has
-    `id` None, `durable` False and a `reason`. It raises only under `on_error="raise"`. If the process dies inside
+    `id` None, `durable` False and a `reason`. With `wait=True` it warns of objects that could not be saved, once each
+    (`NotCapturedWarning`, naming their path); otherwise stderr says so. It raises only under `on_error="raise"`, and
+    where the program's own filters make errors of warnings. If the process dies inside
     this call, the point is fully there or not at all.
     """
     if _disabled():
@@ -62,6 +64,7 @@ def checkpoint(label: str | None = None, *, wait: bool = False) -> Checkpoint:
         return Checkpoint(None, reason=str(problem))
     if wait and point.wait():
         faultpoints.reach("program.durable")
+        engine.losses.warn(stacklevel=2)
     return point
 
 

@@ -118,6 +118,7 @@ class Autosave:
     def _consider(self) -> None:
         self._disarm()
         self._engine.poll()
+        self._engine.losses.tell()
         now = time.monotonic()
         self._engine.protection.look()
         if now < self._due:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from forkpoint import _native, ending, faultpoints, registry
+from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
 from forkpoint.capture import ambient, descriptors, preview, provenance, roots
 from forkpoint.encode import pickler
@@ -20,6 +20,7 @@ from forkpoint.files import AtCommit, Files
 from forkpoint.journal import committer, known, pack
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
+from forkpoint.losses import Losses
 from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
 from forkpoint.snapshot import forker
@@ -37,6 +38,7 @@ class Writing:
     places: tuple[str, ...]
     lease_fd: int
     files: Files
+    losses: Losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
         keep_within=at.settings.keep_within or 0.0,
-        lost=ending.lost([stone.path for stone in tombstones if stone.reason != EXCLUDED]),
+        message=at.losses.message(tombstones),
     )
 
 

@@ -33,7 +33,6 @@ class Totals:
     worst_stop_seconds: float = 0.0
     stop_seconds: float = 0.0
     child_seconds: float = 0.0
-    lost: str = ""
     began: float = field(default_factory=time.perf_counter)
 
 
@@ -45,7 +44,7 @@ def tell(engine: Engine, status: int, finished: bool) -> None:
     say(
         f"{totals.points} restore points{failed}, stopped {100 * totals.stopped_seconds / elapsed:.2f} % of "
         f"{elapsed:.1f} s, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
-        + (f", not captured: {totals.lost}" if totals.lost else "")
+        + (f", not captured: {lost(paths)}" if (paths := engine.losses.paths()) else "")
     )
     if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
         say(f"no restore point was taken: {engine.obstacles.why()}")

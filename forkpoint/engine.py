@@ -25,6 +25,7 @@ from forkpoint.files import Files, put_back
 from forkpoint.journal import committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
+from forkpoint.losses import Losses
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.obstacles import Obstacles
 from forkpoint.order import Order
@@ -69,6 +70,7 @@ class Engine:
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
         self._told: set[str] = set()
+        self.losses = Losses()
 
     @classmethod
     def adopt(cls, settings: choices.Settings, info: RunInfo, lease_fd: int) -> Engine:
@@ -119,6 +121,7 @@ class Engine:
         self.pause()
         if not quick:
             self.poll(limits.END_WAIT_SECONDS)
+        self.losses.tell()
         status, finished = self._status
         self._files.stop()
         try:
@@ -179,6 +182,7 @@ class Engine:
         self.poll(None if trigger == "explicit" else 0.0)
         if self.busy:
             raise errors.Refused("the commit before is still being written")
+        self.losses.tell()
         waited = time.perf_counter()
         self.ask_threads()
         point = home.new_id()
@@ -238,6 +242,7 @@ class Engine:
             places=tuple(self.rehearsal.places) if self.rehearsal else (),
             lease_fd=self._lease.fd,
             files=self._files,
+            losses=self.losses,
         )
 
     def poll(self, timeout: float | None = 0.0) -> None:
@@ -267,18 +272,11 @@ class Engine:
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
-            self._tell_lost(report.message)
+            self.losses.learn(self._point, report.message)
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
-
-    def _tell_lost(self, lost: str) -> None:
-        """What the newest restore point has not got: told once, and again at the end."""
-        self.totals.lost = lost
-        if lost and lost not in self._told and not self.settings.quiet:
-            self._told.add(lost)
-            say(f"not captured: {lost}; `forkpoint show` says why")
 
     # ------------------------------------------------------------------ coming back
 

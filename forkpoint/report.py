@@ -13,7 +13,7 @@ Layout, little endian, 512 bytes (far below PIPE_BUF, so a reader sees all of it
     32      8     encode_ms (double)
     40      8     commit_ms (double)
     48      64    id of the restore point, ASCII, zero padded
-    112     400   message, UTF-8, cut at a character boundary
+    112     400   message, UTF-8, cut at a character boundary: why it failed; under K what was not saved (losses.py)
 
 Silence is not a status on the wire: a pipe that ends without a whole record is read as `?`, unknown, and is never
 taken for success.

@@ -93,13 +93,12 @@ def exec_committer(
     encode_ms: float,
     keep_last: int = limits.KEEP_LAST_POINTS,
     keep_within: float = 0.0,
-    lost: str = "",
+    message: str = "",
 ) -> NoReturn:
     """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
 
-    `encode_ms` goes to the report; `keep_last`, and `keep_within` in seconds, is what retention keeps once the commit
-    stands (0: everything). `lost` is what the point has not got, in words, answered with it. Raises OSError if the exec
-    fails.
+    `encode_ms` and `message` go to the report of a durable point; `keep_last`, and `keep_within` in seconds, is what
+    retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
     """
     request: dict[str, Any] = {
         "home": handover.home_fields(home),
@@ -111,7 +110,7 @@ def exec_committer(
         "encode_ms": encode_ms,
         "keep_last": keep_last,
         "keep_within": keep_within,
-        "lost": lost,
+        "message": message,
     }
     fd = handover.offer(request)
     os.set_inheritable(report_fd, True)
@@ -150,7 +149,7 @@ def _commit(request: dict[str, Any]) -> NoReturn:
     except Exception as error:  # the answer must go out, whatever it is
         _answer(request, info, -1, f"{type(error).__name__}: {error}", elapsed_ms())
         os._exit(1)
-    _answer(request, info, seq, request["lost"], elapsed_ms())
+    _answer(request, info, seq, request["message"], elapsed_ms())
     if request["keep_last"]:
         from forkpoint.journal import retention
 
