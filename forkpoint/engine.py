@@ -88,6 +88,7 @@ class Engine:
         self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
+        _native.collect_start()
         self._told: set[str] = set()
 
     @classmethod

@@ -5,7 +5,7 @@
 #include "compat.h"
 
 #define FORKPOINT_PARTS(X)                                                        \
-    X(frames) X(resume) X(ticks)                                                 \
+    X(frames) X(resume) X(ticks) X(collect) X(alive)                             \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names)                         \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
 
