@@ -1,8 +1,7 @@
-"""The order of things: capture -> snapshot (fork) -> encode (child) -> journal (child); and how a program comes back.
+"""The order of things: capture -> snapshot (fork) -> the child's work; and how a program comes back.
 
-The only file that knows this order. What runs in the program is `commit`, down to the fork; `_child` is the forked
-child's whole work. If the program dies inside `commit` before the fork there is no new restore point; after it, the
-child finishes alone.
+What runs in the program is `commit`, down to the fork; what the forked child does is in `forkpoint.commit`. If the
+program dies inside `commit` before the fork there is no new restore point; after it, the child finishes alone.
 """
 
 from __future__ import annotations
@@ -12,23 +11,24 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from forkpoint import _native, errors, faultpoints, limits, registry
+from forkpoint import errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, preview, roots, stack, threads
-from forkpoint.encode import pickler, unpickler
-from forkpoint.journal import committer, home, known, lease, pack, packfile
+from forkpoint.capture import ambient, descriptors, roots, stack, threads
+from forkpoint.commit import Moment, Writing, write
+from forkpoint.encode import files as encoded_files
+from forkpoint.encode import unpickler
+from forkpoint.files import Files
+from forkpoint.journal import committer, home, lease, packfile
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
-from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
-from forkpoint.order import interpreter_flags
+from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.point import Checkpoint
 from forkpoint.report import Report
-from forkpoint.restore import install, resume
+from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
 
@@ -42,21 +42,6 @@ class Totals:
     bytes_new: int = 0
     stopped_seconds: float = 0.0
     worst_stop_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What the program read of itself at the commit point; the fork hands it to the child."""
-
-    trigger: Trigger
-    label: str | None
-    stack: CapturedStack
-    found: roots.Roots
-    before: Mapping[str, Any]
-    files: tuple[descriptors.OpenFile, ...]
-    stdout_bytes: int
-    created_at: str
-    started_ns: int
 
 
 def now() -> str:
@@ -80,6 +65,7 @@ class Engine:
         self.refusals: dict[tuple[str, str], int] = {}
         self.durable_at = time.monotonic()
         self._lease = held
+        self._files = Files(store, info.id, settings.max_file_bytes)
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
         self._point = ""
@@ -109,6 +95,7 @@ class Engine:
             facts={"kind": "plain"},
         )
         engine = cls(settings, store, info, lease.acquire(store, info.id))
+        engine._watch_files(())
         atexit.register(engine._end_plain)
         return engine
 
@@ -116,8 +103,12 @@ class Engine:
 
     def begin(self) -> None:
         """Automatic commits begin: before the program's first line, and again in a restored process."""
+        self._watch_files(())
         self._trigger = Autosave(self)
         self._trigger.start()
+
+    def _watch_files(self, known: Iterable[str]) -> None:
+        self._files.watch(known=known, committing=lambda: self.busy, failed=self.failed)
 
     def pause(self) -> None:
         """No automatic commit begins after this; a child at work finishes its own."""
@@ -136,6 +127,7 @@ class Engine:
         if not quick:
             self.poll(limits.END_WAIT_SECONDS)
         status, finished = self._status
+        self._files.stop()
         try:
             lease.mark_end(self.store, self.run, status, finished)
         except OSError as problem:
@@ -219,14 +211,14 @@ class Engine:
             raise errors.Refused("the commit before is still being written")
         waited = time.perf_counter()
         self.ask_threads()
-        moment = self._moment(trigger, label, mode, destination)
+        point = home.new_id()
+        moment = self._moment(point, trigger, label, mode, destination)
         problem = memory.check()
         if problem:
             raise errors.Refused(problem)
         captured = time.perf_counter()
-        point = home.new_id()
         child = forker.fork(
-            lambda side: self._write(side, point, moment),
+            lambda side: write(side, self._writing(), moment),
             keep_fds=(self._lease.fd,),
             deadline_seconds=limits.CHILD_DEADLINE_SECONDS,
         )
@@ -238,21 +230,29 @@ class Engine:
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
         return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
 
-    def _moment(self, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None) -> Moment:
+    def _moment(
+        self, point: str, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None
+    ) -> Moment:
         """Read what a fork does not freeze. No walk of the object graph, no I/O but flushing the program's output."""
         captured = stack.capture(mode, destination=destination)
         stdout.flush()
+        opened = descriptors.opened({self._lease.fd})
         return Moment(
+            point=point,
             trigger=trigger,
             label=label,
             stack=captured,
             found=roots.find(),
             before=ambient.before_fork(),
-            files=descriptors.opened({self._lease.fd}),
+            opened=opened,
+            files=self._files.at_commit(point, opened),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),
         )
+
+    def _writing(self) -> Writing:
+        return Writing(self.store, self.info, self.parent, self.settings, self.refusals, self._lease.fd, self._files)
 
     def poll(self, timeout: float | None = 0.0) -> None:
         """Learn, waiting at most `timeout` seconds (None: as long as it takes), how the running child ended."""
@@ -282,78 +282,6 @@ class Engine:
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
 
-    # ------------------------------------------------------------------ one commit, in the forked child
-
-    def _write(self, side: forker.ChildSide, point: str, moment: Moment) -> None:
-        """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
-        descriptors.open_again(moment.files)  # first: nothing else may take their numbers
-        faultpoints.reach("child.started")
-        began = time.monotonic_ns()
-        image = ProgramImage(
-            modules=moment.found.by_value,
-            imports=moment.found.imports,
-            stack=moment.stack,
-            ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
-            facts=ambient.facts(),
-        )
-        packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
-        reducers = {**ambient.reducers(), **registry.adapters}
-        encoded = pickler.encode(
-            image,
-            named=roots.named(moment.found),
-            reducers=reducers,
-            sink=packing,
-            positions={file.fd: file.offset for file in moment.files},
-            excluded=registry.excluded(moment.stack),
-            preview=preview.preview,
-        )
-        faultpoints.reach("child.encoded")
-        split = side.split()
-        manifest = Manifest(
-            point=point,
-            run=self.run,
-            parent=self.parent,
-            label=moment.label,
-            trigger=moment.trigger,
-            created_at=moment.created_at,
-            location=str(moment.stack.location),
-            complete=all(stone.reason == EXCLUDED for stone in encoded.tombstones),
-            stdout_bytes=moment.stdout_bytes,
-            split_ms={"wait": split.wait_ms, "capture": split.capture_ms, "fork": split.fork_ms},
-            stop_ms=split.stop_ms,
-            bytes_total=sum(pod.length for pod in encoded.pods),
-            pods=encoded.pods,
-            variables=encoded.variables,
-            tombstones=encoded.tombstones,
-            refusals=tuple(Refusal(reason, where, count) for (reason, where), count in self.refusals.items()),
-            files=(),
-            provenance=self._provenance(moment),
-        )
-        written = packing.finish(manifest)
-        committer.exec_committer(
-            self.store,
-            self.info,
-            written,
-            manifest,
-            report_fd=side.report_fd,
-            lease_fd=self._lease.fd,
-            started_ns=moment.started_ns,
-            encode_ms=(time.monotonic_ns() - began) / 1e6,
-            keep_last=self.settings.keep_last,
-        )
-
-    def _provenance(self, moment: Moment) -> dict[str, Any]:
-        """What it takes to start this program again, and what it ran on."""
-        start = {
-            "python": list(sys.version_info[:3]),
-            "flags": interpreter_flags(),
-            "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
-            "hash_secret": _native.hash_secret().hex(),
-            "frames": len(moment.stack.frames),
-            "settings": choices.as_plain(self.settings),
-        }
-        return {"start": start, **ambient.provenance(moment.found.by_value)}
-
     # ------------------------------------------------------------------ coming back
 
     def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
@@ -367,6 +295,8 @@ class Engine:
             plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
+        elsewhere = files.relocation(manifest.provenance["start"].get("cwd", self.info.cwd), cwd)
+        encoded_files.relocate(elsewhere)
         try:
             image = self._rebuild(manifest, source, cwd)
         except errors.ForkpointError:
@@ -379,6 +309,7 @@ class Engine:
         finally:
             source.close()
         self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
+        self._watch_files(elsewhere(file.path) for file in manifest.files)
         captured = image.stack
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))

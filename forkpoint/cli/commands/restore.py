@@ -11,7 +11,7 @@ import click
 from forkpoint import errors, limits
 from forkpoint import settings as choices
 from forkpoint.cli.commands.run import become
-from forkpoint.model import Manifest
+from forkpoint.model import Manifest, Touch
 from forkpoint.order import Order
 from forkpoint.restore import hashsecret
 from forkpoint.say import say
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from forkpoint.journal.home import Home
     from forkpoint.journal.plan import RestorePlan
     from forkpoint.journal.reader import Reader
+
+_FILES_TOLD = 20
+"""Changed files named one by one; a program may have written thousands."""
 
 
 @click.command()
@@ -43,8 +46,10 @@ def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> No
         plan = _choose(reader, run, ref)
         # While the reader still holds its packs: from here on nobody forgets what this run stands on.
         known.reset(store, run, plan.manifest.point, plan.packs_by_chunk())
-    lease.clear_end(store, run)
     _must_be_this_python(plan.manifest)
+    if options["files"] == "rollback":
+        _put_files_back(store, plan, cwd, force=options["force"])
+    lease.clear_end(store, run)
     if not quiet:
         say(f"run {run[:8]} goes on from restore point {plan.manifest.point[:12]}, {plan.manifest.location}")
     _become(settings, plan, held.pass_on(), store.path, cwd)
@@ -99,6 +104,47 @@ def _must_be_this_python(manifest: Manifest) -> None:
         )
     if list(sys.version_info[:3]) != wanted:
         say(f"made by Python {'.'.join(map(str, wanted))}, going on in {sys.version.split()[0]}")
+
+
+def _put_files_back(store: Home, plan: RestorePlan, cwd: str | None, *, force: bool) -> None:
+    """Make the program's files what they were at the restore point, saying what is changed.
+
+    Raises `RestoreFailed`, before anything is changed, when a file cannot be put back and `force` is not given.
+    """
+    from forkpoint.capture.written import look
+    from forkpoint.journal import filelog
+    from forkpoint.journal.packfile import PackReader
+    from forkpoint.restore import files
+
+    manifest = plan.manifest
+    source = PackReader(store, plan)
+    try:
+        stored = files.Stored(manifest.pods, source, lambda touch: filelog.open_kept(store, touch))
+        moved = files.relocation(manifest.provenance["start"].get("cwd", plan.envelope.run.cwd), cwd)
+        steps = files.plan(manifest.files, _touches(store, manifest.run), look, stored, moved)
+        impossible = [step for step in steps if step.action == "impossible"]
+        if impossible and not force:
+            raise errors.RestoreFailed(
+                "; ".join(map(str, impossible)),
+                hint="--force goes on all the same, --files leave without touching any file",
+            )
+        for step in steps[:_FILES_TOLD]:
+            say(str(step))
+        if len(steps) > _FILES_TOLD:
+            say(f"and {len(steps) - _FILES_TOLD} more files")
+        files.perform(steps, stored, os.path.join(store.path, "aside", manifest.point))
+    finally:
+        source.close()
+
+
+def _touches(store: Home, run: str) -> list[Touch]:
+    from forkpoint.journal import filelog
+
+    try:
+        return filelog.touches(store, run)
+    except errors.IntegrityError as problem:
+        problem.hint = "--files leave goes on without touching any file"
+        raise
 
 
 def _become(settings: choices.Settings, plan: RestorePlan, lease_fd: int, store: str, cwd: str | None) -> NoReturn:
