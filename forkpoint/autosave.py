@@ -91,7 +91,7 @@ class Autosave:
         if self._engine.busy:
             return
         self._engine.ask_threads()
-        place = stack.deepest_resumable()
+        place = stack.deepest_resumable(self._engine.places.avoided(now - self._engine.durable_at))
         if place.blocked is not None:
             self._engine.note(place.blocked)
         safepoint.arm(place.address, place.code, self._reached)

@@ -22,6 +22,8 @@ from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
+from forkpoint.places import Places
+from forkpoint.report import Report
 from forkpoint.snapshot import forker
 
 
@@ -36,6 +38,7 @@ class Writing:
     refusals: Mapping[tuple[str, str], int]
     lease_fd: int
     files: Files
+    places: Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class Moment:
     started_ns: int
 
 
-def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
-    """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
+def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
+    """The child's whole work; ends in exec of the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
     faultpoints.reach("child.started")
     began = time.monotonic_ns()
@@ -81,6 +84,10 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
     )
     pods = (*encoded.pods, *kept.pods)
     tombstones = (*encoded.tombstones, *kept.lost)
+    held = at.places.holder(moment.stack, tombstones) if moment.trigger == "timer" else None
+    if held is not None:
+        reason = f"{held[1].path} ({held[1].type}) cannot be saved, and its function soon returns"
+        return Report("N", seq=held[0], message=reason)
     faultpoints.reach("child.encoded")
     split = side.split()
     manifest = Manifest(
@@ -115,6 +122,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
     )
+    raise AssertionError("this process has become the committer")
 
 
 def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:

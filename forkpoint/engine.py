@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from types import CodeType
 
 from forkpoint import errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, roots, stack, threads
+from forkpoint.capture import ambient, collecting, descriptors, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
@@ -26,6 +27,7 @@ from forkpoint.journal import committer, home, lease, packfile
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.places import Places
 from forkpoint.point import Checkpoint
 from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
@@ -74,7 +76,9 @@ class Engine:
         self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
-        _native.collect_start()
+        self.places = Places()
+        self._codes: tuple[CodeType, ...] = ()
+        collecting.start()
         self._told: set[str] = set()
 
     @classmethod
@@ -226,6 +230,7 @@ class Engine:
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
         self._child, self._point, self._place = child, point, str(moment.stack.location)
+        self._codes = tuple(record.code for record in moment.stack.frames)
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
         return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
@@ -252,7 +257,8 @@ class Engine:
         )
 
     def _writing(self) -> Writing:
-        return Writing(self.store, self.info, self.parent, self.settings, self.refusals, self._lease.fd, self._files)
+        held = (self._lease.fd, self._files, self.places)
+        return Writing(self.store, self.info, self.parent, self.settings, self.refusals, *held)
 
     def poll(self, timeout: float | None = 0.0) -> None:
         """Learn, waiting at most `timeout` seconds (None: as long as it takes), how the running child ended."""
@@ -279,6 +285,8 @@ class Engine:
             self.totals.bytes_new += report.bytes_new
         elif report.status == "N":
             self.note(Refusal(report.message, self._place))
+            if report.seq >= 0:
+                self.places.avoid(self._codes[report.seq])
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
 

@@ -54,6 +54,9 @@ RETRY_SECONDS_MAX: Final = 0.1
 RETRY_GROWTH: Final = 1.5
 """How the pause between two looks grows: a program that is long in one C call is not asked in vain."""
 
+COMPLETE_WAIT_SECONDS: Final = 10.0
+"""How long automatic commits wait for a function to return that holds what cannot be saved."""
+
 UNPROTECTED_SECONDS: Final = 300.0
 """No durable point for this long (or 10 intervals) is told on stderr, then again with doubling gaps."""
 

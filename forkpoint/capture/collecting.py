@@ -23,6 +23,11 @@ _WITHOUT_CALLS: Final = frozenset(type(iter(made)) for made in _CONTAINERS)
 """C iterators of builtin containers: what they run is at most `__index__` or the like, never a function of a map."""
 
 
+def start() -> None:
+    """From now on what a list() of a generator or map has collected can be seen; nothing else about list() changes."""
+    _native.collect_start()
+
+
 def under_way(frame: Frame, call: Instruction, callee: Frame) -> tuple[list[Any], Any] | None:
     """The list so far and its iterator, where the callee's value is the next item; None if that is not certain."""
     if call.name != "CALL":
