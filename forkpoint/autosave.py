@@ -133,7 +133,7 @@ class Autosave:
         if self._engine.busy:
             return
         self._engine.ask_threads()
-        place = stack.deepest_resumable()
+        place = stack.deepest_resumable(self._engine.places.avoided(self._engine.protection.gap))
         if place.blocked is not None:
             self._engine.obstacles.note(place.blocked)
         safepoint.arm(place.address, place.code, self._reached)

@@ -12,12 +12,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from types import CodeType
 from typing import Any
 
 from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, provenance, roots, stack, threads
+from forkpoint.capture import ambient, collecting, descriptors, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
@@ -29,6 +30,7 @@ from forkpoint.losses import Losses
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.obstacles import Obstacles
 from forkpoint.order import Order
+from forkpoint.places import Places
 from forkpoint.point import Checkpoint
 from forkpoint.protection import Protection
 from forkpoint.rehearsal import Rehearsal
@@ -69,6 +71,9 @@ class Engine:
         self._reports: dict[str, Report] = {}
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
+        self.places = Places()
+        self._codes: tuple[CodeType, ...] = ()
+        collecting.start()
         self._told: set[str] = set()
         self.losses = Losses()
 
@@ -202,6 +207,7 @@ class Engine:
         self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)
         self.totals.stop_seconds = ended - waited
+        self._codes = tuple(record.code for record in moment.stack.frames)
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
         checkpoint = Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
@@ -239,9 +245,10 @@ class Engine:
             parent=self.parent,
             settings=self.settings,
             refusals=self.obstacles.listed(),
-            places=tuple(self.rehearsal.places) if self.rehearsal else (),
+            rehearsed=tuple(self.rehearsal.places) if self.rehearsal else (),
             lease_fd=self._lease.fd,
             files=self._files,
+            places=self.places,
             losses=self.losses,
         )
 
@@ -275,6 +282,8 @@ class Engine:
             self.losses.learn(self._point, report.message)
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
+            if report.seq >= 0:
+                self.places.avoid(self._codes[report.seq])
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
 

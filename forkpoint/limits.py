@@ -68,6 +68,8 @@ RETRY_GROWTH: Final = 1.5
 
 REFUSED_SECONDS_MAX: Final = 5.0
 """After a SIGTERM, a program with a handler of its own is kept waiting no longer while every look is refused."""
+COMPLETE_WAIT_SECONDS: Final = 10.0
+"""How long automatic commits wait for a function to return that holds what cannot be saved."""
 
 UNPROTECTED_SECONDS: Final = 300.0
 """No durable point for this long (or 10 intervals) is told on stderr, then again with doubling gaps."""

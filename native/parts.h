@@ -6,7 +6,7 @@
 #include "compat.h"
 
 #define FORKPOINT_PARTS(X)                                                        \
-    X(frames) X(resume) X(ticks) X(guard)                                         \
+    X(frames) X(resume) X(ticks) X(guard) X(collect) X(alive)                     \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
 
