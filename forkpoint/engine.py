@@ -1,8 +1,7 @@
-"""The order of things: capture -> snapshot (fork) -> encode (child) -> journal (child); and how a program comes back.
+"""The order of things: capture -> snapshot (fork) -> the child's work; and how a program comes back.
 
-The only file that knows this order. What runs in the program is `commit`, down to the fork; `_child` is the forked
-child's whole work. If the program dies inside `commit` before the fork there is no new restore point; after it, the
-child finishes alone.
+What runs in the program is `commit`, down to the fork; what the forked child does is in `forkpoint.commit`. If the
+program dies inside `commit` before the fork there is no new restore point; after it, the child finishes alone.
 """
 
 from __future__ import annotations
@@ -12,43 +11,28 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterable
 
-from forkpoint import _native, ending, errors, faultpoints, limits, registry
+from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, preview, provenance, roots, stack, threads
-from forkpoint.encode import pickler, unpickler
-from forkpoint.journal import committer, home, known, lease, pack, packfile, room
+from forkpoint.capture import ambient, descriptors, provenance, roots, stack, threads
+from forkpoint.commit import Moment, Writing, write
+from forkpoint.encode import files as encoded_files
+from forkpoint.encode import unpickler
+from forkpoint.files import Files
+from forkpoint.journal import committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
-from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.obstacles import Obstacles
-from forkpoint.order import interpreter_flags
 from forkpoint.point import Checkpoint
 from forkpoint.protection import Protection
 from forkpoint.rehearsal import Rehearsal
 from forkpoint.report import Report
-from forkpoint.restore import install, resume
+from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What the program read of itself at the commit point; the fork hands it to the child."""
-
-    trigger: Trigger
-    label: str | None
-    stack: CapturedStack
-    found: roots.Roots
-    before: Mapping[str, Any]
-    files: tuple[descriptors.OpenFile, ...]
-    stdout_bytes: int
-    created_at: str
-    started_ns: int
 
 
 def now() -> str:
@@ -74,6 +58,7 @@ class Engine:
         self.protection = Protection(self)
         self.rehearsal = Rehearsal() if settings.dry_run else None
         self._lease = held
+        self._files = Files(store, info.id, settings.max_file_bytes)
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
         self._point = ""
@@ -101,6 +86,7 @@ class Engine:
             facts={"kind": "plain"},
         )
         engine = cls(settings, store, info, lease.acquire(store, info.id))
+        engine._watch_files(())
         atexit.register(engine._end_plain)
         return engine
 
@@ -108,8 +94,12 @@ class Engine:
 
     def begin(self) -> None:
         """Automatic commits begin: before the program's first line, and again in a restored process."""
+        self._watch_files(())
         self._trigger = Autosave(self)
         self._trigger.start()
+
+    def _watch_files(self, known: Iterable[str]) -> None:
+        self._files.watch(known=known, committing=lambda: self.busy, failed=self.failed)
 
     def pause(self) -> None:
         """No automatic commit begins after this; a child at work finishes its own."""
@@ -128,6 +118,7 @@ class Engine:
         if not quick:
             self.poll(limits.END_WAIT_SECONDS)
         status, finished = self._status
+        self._files.stop()
         try:
             lease.mark_end(self.store, self.run, status, finished)
         except OSError as problem:
@@ -188,14 +179,14 @@ class Engine:
             raise errors.Refused("the commit before is still being written")
         waited = time.perf_counter()
         self.ask_threads()
-        moment = self._moment(trigger, label, mode, destination)
+        point = home.new_id()
+        moment = self._moment(point, trigger, label, mode, destination)
         problem = memory.check()
         if problem:
             raise errors.Refused(problem)
         captured = time.perf_counter()
-        point = home.new_id()
         child = forker.fork(
-            lambda side: self._write(side, point, moment),
+            lambda side: write(side, self._writing(), moment),
             keep_fds=(self._lease.fd,),
             deadline_seconds=limits.CHILD_DEADLINE_SECONDS,
         )
@@ -212,23 +203,33 @@ class Engine:
             self.rehearsal.end(self, checkpoint)
         return checkpoint
 
-    def _moment(self, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None) -> Moment:
+    def _moment(
+        self, point: str, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None
+    ) -> Moment:
         """Read what a fork does not freeze. No walk of the object graph, no I/O but flushing the program's output."""
         captured = stack.capture(mode, destination=destination)
         stdout.flush()
         found = roots.find()
         provenance.look(found.by_value)
+        opened = descriptors.opened({self._lease.fd})
         return Moment(
+            point=point,
             trigger=trigger,
             label=label,
             stack=captured,
             found=found,
             before=ambient.before_fork(),
-            files=descriptors.opened({self._lease.fd}),
+            opened=opened,
+            files=self._files.at_commit(point, opened),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),
         )
+
+    def _writing(self) -> Writing:
+        places = tuple(self.rehearsal.places) if self.rehearsal else ()
+        refusals = self.obstacles.listed()
+        return Writing(self.store, self.info, self.parent, self.settings, refusals, places, self._lease.fd, self._files)
 
     def poll(self, timeout: float | None = 0.0) -> None:
         """Learn, waiting at most `timeout` seconds (None: as long as it takes), how the running child ended."""
@@ -270,87 +271,10 @@ class Engine:
             self._told.add(lost)
             say(f"not captured: {lost}; `forkpoint show` says why")
 
-    # ------------------------------------------------------------------ one commit, in the forked child
-
-    def _write(self, side: forker.ChildSide, point: str, moment: Moment) -> None:
-        """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
-        descriptors.open_again(moment.files)  # first: nothing else may take their numbers
-        faultpoints.reach("child.started")
-        began = time.monotonic_ns()
-        image = ProgramImage(
-            modules=moment.found.by_value,
-            imports=moment.found.imports,
-            stack=moment.stack,
-            ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
-            facts=ambient.facts(),
-        )
-        packing = pack.PackWriter(self.store, self.info, point, known.load(self.store, self.run, self.parent))
-        reducers = {**ambient.reducers(), **registry.adapters}
-        encoded = pickler.encode(
-            image,
-            named=roots.named(moment.found),
-            reducers=reducers,
-            sink=packing,
-            positions={file.fd: file.offset for file in moment.files},
-            excluded=registry.excluded(moment.stack),
-            preview=preview.preview,
-        )
-        faultpoints.reach("child.encoded")
-        split = side.split()
-        manifest = Manifest(
-            point=point,
-            run=self.run,
-            parent=self.parent,
-            label=moment.label,
-            trigger=moment.trigger,
-            created_at=moment.created_at,
-            location=str(moment.stack.location),
-            complete=all(stone.reason == EXCLUDED for stone in encoded.tombstones),
-            stdout_bytes=moment.stdout_bytes,
-            split_ms={"wait": split.wait_ms, "capture": split.capture_ms, "fork": split.fork_ms},
-            stop_ms=split.stop_ms,
-            bytes_total=sum(pod.length for pod in encoded.pods),
-            pods=encoded.pods,
-            variables=encoded.variables,
-            tombstones=encoded.tombstones,
-            refusals=self.obstacles.listed(),
-            files=(),
-            provenance=self._provenance(moment),
-        )
-        written = packing.finish(manifest)
-        committer.exec_committer(
-            self.store,
-            self.info,
-            written,
-            manifest,
-            report_fd=side.report_fd,
-            lease_fd=self._lease.fd,
-            started_ns=moment.started_ns,
-            encode_ms=(time.monotonic_ns() - began) / 1e6,
-            keep_last=self.settings.keep_last,
-            keep_within=self.settings.keep_within or 0.0,
-            lost=ending.lost([stone.path for stone in encoded.tombstones if stone.reason != EXCLUDED]),
-        )
-
-    def _provenance(self, moment: Moment) -> dict[str, Any]:
-        """What it takes to start this program again, and what it ran on."""
-        start = {
-            "python": list(sys.version_info[:3]),
-            "flags": interpreter_flags(),
-            "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
-            "hash_secret": _native.hash_secret().hex(),
-            "frames": len(moment.stack.frames),
-            "settings": choices.as_plain(self.settings),
-        }
-        places = {"places": self.rehearsal.places} if self.rehearsal else {}
-        return {"start": start, **places, **provenance.collect(moment.found.by_value)}
-
     # ------------------------------------------------------------------ coming back
 
-    def come_back(self, plan_fd: int, cwd: str | None, imported: Callable[[Manifest], None]) -> Callable[[], object]:
+    def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
         """Put the state of the restore point in `plan_fd` back; what is returned lets the program go on to its end.
-
-        `imported` is called once the libraries are there and before anything else is; it may not return.
 
         Raises `RestoreFailed` when an object or a library's state cannot be put back; the store is unchanged, and this
         process must not go on.
@@ -360,11 +284,10 @@ class Engine:
             plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
+        elsewhere = files.relocation(manifest.provenance["start"].get("cwd", self.info.cwd), cwd)
+        encoded_files.relocate(elsewhere)
         try:
-            preamble = unpickler.decode_preamble(manifest.pods, source)
-            install.prepare(preamble, cwd)
-            imported(manifest)
-            image = self._rebuild(manifest, source, preamble.facts, cwd)
+            image = self._rebuild(manifest, source, cwd)
         except errors.ForkpointError:
             raise
         except Exception as problem:
@@ -375,14 +298,15 @@ class Engine:
         finally:
             source.close()
         self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
+        self._watch_files(elsewhere(file.path) for file in manifest.files)
         captured = image.stack
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
 
-    def _rebuild(
-        self, manifest: Manifest, source: packfile.PackReader, facts: Mapping[str, Any], cwd: str | None
-    ) -> ProgramImage:
-        ambient.prepare(facts)
+    def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
+        preamble = unpickler.decode_preamble(manifest.pods, source)
+        install.prepare(preamble, cwd)
+        ambient.prepare(preamble.facts)
         provenance.remember(manifest.provenance.get("sources", {}))
         image = unpickler.decode(manifest.pods, source)
         registry.restore(image.ambient["forkpoint"])

@@ -27,6 +27,15 @@ KEEP_HOURS: Final = 24
 MAX_FILE_BYTES: Final = 64 << 20
 """Content of a written file kept inside a restore point; larger ones are known by size and hash only."""
 
+TAIL_BYTES: Final = 1 << 20
+"""Of a file whose content is not kept, the end that is hashed: enough to tell an appended file from a rewritten one."""
+
+FILE_TIME_STEP_NS: Final = 20_000_000
+"""Longer than the step of the kernel's file times: two changes closer together can leave the same time."""
+
+FILES_MAX: Final = 100_000
+"""Paths one program may change before no more are noted: a bound on memory and manifests, said when it is reached."""
+
 BUFFER_BYTES_MIN: Final = 64 << 10
 """Buffers from here on are pods of their own; below, a copy in the stream is cheaper than an index entry."""
 

@@ -103,6 +103,53 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
+class FileState:
+    """What is at a path; sizes in bytes, times in nanoseconds, `mode` the permission bits, all as stat(2) says."""
+
+    kind: Literal["absent", "file", "directory", "other"]
+    size: int = 0
+    mode: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+
+
+Change = Literal["append", "change", "replace"]
+"""What a program is about to do to a path: add at its file's end, change the file, put something or nothing there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """The first change of a path since a commit point, noted before it happened.
+
+    `kept` names a copy of what was there, whose BLAKE3 digest is `digest` (hex); None when none was needed or
+    possible.
+    """
+
+    path: str
+    change: Change
+    was: FileState
+    kept: str | None = None
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenFile:
+    """A path the program has changed, or was reading (`input`), as it was at the commit point.
+
+    `pod` holds the content; None for what is no file, and for files whose content is not kept, which `reason`
+    explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes.
+    """
+
+    path: str
+    kind: Literal["absent", "file", "directory", "input"]
+    size: int
+    mode: int
+    pod: str | None
+    digest: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """What the encode stage made of a program: the pods, and what it could not say."""
 
@@ -131,7 +178,7 @@ class Manifest:
     variables: tuple[Variable, ...]
     tombstones: tuple[Tombstone, ...]
     refusals: tuple[Refusal, ...]
-    files: tuple[Mapping[str, Any], ...]
+    files: tuple[WrittenFile, ...]
     provenance: Mapping[str, Any]
 
 
@@ -140,6 +187,10 @@ class ChunkSink(Protocol):
 
     def put(self, data: bytes | bytearray | memoryview, kind: Literal["objects", "buffer"], itemsize: int = 1) -> bytes:
         """Store one chunk (or find it stored already) and return its keyed id, 32 bytes."""
+        ...
+
+    def holds(self, chunks: Sequence[bytes]) -> bool:
+        """Whether all these chunks are stored already; if so the restore point may name them."""
         ...
 
 

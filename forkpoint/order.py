@@ -29,17 +29,12 @@ class Order:
     plan_fd: int = -1
     cwd: str | None = None
     flags: list[str] | None = None
-    anew: dict[str, Any] | None = None
-    """With `plan_fd`: the order (its fields, without a lease) that begins the program anew instead, should libraries
-    turn out to be of other versions. None: going on was asked for whatever has changed."""
-
     supervisor: int = 0
     """The process that this one dies with; 0: it lives on its own."""
 
     def supervised(self, parent: int) -> Order:
         """The same for a process that `parent` starts and that must not outlive it."""
-        anew = None if self.anew is None else {**self.anew, "supervisor": parent}
-        return replace(self, supervisor=parent, anew=anew)
+        return replace(self, supervisor=parent)
 
     def descriptors(self, argv: list[str]) -> list[int]:
         """What `command_line` and this order leave open for the process started with `argv`."""

@@ -14,7 +14,7 @@ static int hook_added;
 static _Thread_local int inside; /* The callback opens files too. */
 
 static const char *const changing_events[] = {
-    "os.rename", "os.remove", "os.truncate", "os.link", "os.symlink", NULL,
+    "os.rename", "os.remove", "os.truncate", "os.link", "os.symlink", "os.mkdir", "os.rmdir", NULL,
 };
 
 /* open(path, mode, flags): mode is a string, or None from os.open. */
@@ -84,8 +84,9 @@ void forkpoint_audit_off(void)
 PyDoc_STRVAR(audit_start_doc,
 "audit_start(callback)\n\n"
 "Call callback(event, args) before a file is opened with write intent (`open`: path, mode or None, flags), renamed,\n"
-"removed, truncated or linked (os.rename, os.remove, os.truncate, os.link, os.symlink), in whichever thread does it,\n"
-"with the arguments of CPython's audit event: paths as the program gave them. Replaces an earlier callback.");
+"removed, truncated or linked (os.rename, os.remove, os.truncate, os.link, os.symlink), or a directory made or removed\n"
+"(os.mkdir, os.rmdir), in whichever thread does it, with the arguments of CPython's audit event: paths as the program\n"
+"gave them. Replaces an earlier callback.");
 
 static PyObject *audit_start(PyObject *module, PyObject *function)
 {

@@ -10,36 +10,6 @@ typedef struct {
     PyObject *skipped; /* set of names that every module has; borrowed */
 } rules;
 
-/* Is `name` (an attribute `__module__`) one of the program's modules? A missing attribute is not. -1 on error. */
-static int of_program(PyObject *obj, const rules *rule)
-{
-    PyObject *name = PyObject_GetAttrString(obj, "__module__");
-    if (name == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    int found = PyUnicode_CheckExact(name) ? PySet_Contains(rule->program, name) : 0;
-    Py_DECREF(name);
-    return found;
-}
-
-/* Is this object the program's although a library holds it: of a class, or a function, that the program defines? */
-static int is_program_object(PyObject *value, const rules *rule)
-{
-    PyTypeObject *type = Py_TYPE(value);
-    if (type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
-        int found = of_program((PyObject *)type, rule);
-        if (found != 0) {
-            return found;
-        }
-    }
-    if (type == &PyMethod_Type) {
-        value = PyMethod_GET_FUNCTION(value);
-        type = Py_TYPE(value);
-    }
-    return type == &PyFunction_Type ? of_program(value, rule) : 0;
-}
-
 /* found.setdefault(id(value), (module, path)), and the value is kept alive: should the library let go of it, another
    object at its address would be taken for it. */
 static int note(PyObject *found, PyObject *kept, PyObject *value, PyObject *module, PyObject *path)
@@ -97,7 +67,7 @@ static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
             }
             continue;
         }
-        int own = is_program_object(value, &rule);
+        int own = forkpoint_is_programs(value, rule.program);
         if (own < 0) {
             goto fail;
         }
@@ -140,7 +110,7 @@ static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
         if (!PyUnicode_CheckExact(key) || !callable) {
             continue;
         }
-        int own = of_program(value, &rule);
+        int own = forkpoint_is_programs(value, rule.program);
         if (own < 0 || (!own && note(found, kept, value, module, key) < 0)) {
             Py_DECREF(items);
             return NULL;

@@ -7,7 +7,7 @@
 
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks) X(guard)                                                 \
-    X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names)                         \
+    X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)                         \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
 
 #define DECLARE_PART(name)                        \
@@ -22,5 +22,9 @@ extern PyObject *forkpoint_null;
 
 /* Ends the audit hook's callbacks in a forked child. Defined in audit.c, called from forkside.c. */
 extern void forkpoint_audit_off(void);
+
+/* Is this object the program's although a library may hold it: a function or class that a module in the set `program`
+   of names defines, a wrapper of one, an instance of such a class? -1 with an exception set. Defined in drift.c. */
+extern int forkpoint_is_programs(PyObject *value, PyObject *program);
 
 #endif

@@ -47,7 +47,8 @@ def main() -> int:
         if missing:
             table.append((name, collections.Counter(), f"not run: {', '.join(missing)} missing"))
             continue
-        bench = Bench(Program(name, (f"{name}.py",), HERE / "programs"), scratch / name, options.python, automatic=True)
+        program = Program(name, (f"{name}.py",), HERE / "programs", volatile=("events.out.tfevents.*",))
+        bench = Bench(program, scratch / name, options.python, automatic=True)
         findings, note = one_program(bench, options)
         table.append((name, collections.Counter(str(f.verdict) for f in findings), note))
         for finding in findings:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
+from forkpoint.capture import assignments
 
 _OWN_PACKAGE: Final = "forkpoint"
 
@@ -144,7 +145,7 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
 
     Functions, classes and modules are not in it (they carry their own names), nor are atoms, nor what the program put
-    into a library: an object of a class, or a function, that a by-value module defines.
+    into a library: an object of a class, or a function, that a by-value module defines, or what its code assigns there.
     """
     program = {module.__name__ for module in roots.by_value} | {"__main__"}
     own = {id(module) for module in roots.by_value}
@@ -165,7 +166,24 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
             _name_standard_streams(result)
     for name, path, cls in classes:
         _native.name_objects(result, _kept, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
+    _leave_assigned(result, roots)
     return result
+
+
+def _leave_assigned(result: dict[int, tuple[str, str]], roots: Roots) -> None:
+    """What lies in a library because the program's code puts it there: its name would lead nowhere after a restore."""
+    for owner, name in assignments.find(roots.by_value).targets:
+        value = vars(owner).get(name)
+        place = result.get(id(value))
+        if place is not None and place[1].rpartition(".")[2] == name and owner is _at(place):
+            del result[id(value)]
+
+
+def _at(place: tuple[str, str]) -> Any:
+    """The module or class that offers what has this name."""
+    loaded = sys.modules.get(place[0])
+    path = place[1].rpartition(".")[0]
+    return getattr(loaded, path, None) if path else loaded
 
 
 def _name_standard_streams(result: dict[int, tuple[str, str]]) -> None:

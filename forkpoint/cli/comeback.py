@@ -110,11 +110,11 @@ def age(created_at: str) -> str:
     return f"{seconds:.0f} s"
 
 
-def take(store: Home, run: str, plan: RestorePlan) -> None:
-    """The run goes on from this point. Called under its lease, while a `Reader` still holds the point's packs: from
-    here on nobody forgets what it stands on."""
+def hold(store: Home, run: str, plan: RestorePlan) -> None:
+    """From here on nobody forgets what the run goes on from. Called under its lease, while a `Reader` still holds the
+    point's packs.
+    """
     known.reset(store, run, plan.manifest.point, plan.packs_by_chunk())
-    lease.clear_end(store, run)
 
 
 def order(
@@ -123,7 +123,6 @@ def order(
     settings: choices.Settings,
     *,
     cwd: str | None = None,
-    anew: dict[str, object] | None = None,
 ) -> tuple[Order, dict[str, str]]:
     """What the process that goes on from `plan` is to do, and its environment. `settings` are those that hold now."""
     from forkpoint.restore import hashsecret
@@ -143,7 +142,6 @@ def order(
         plan_fd=plan_fd,
         cwd=cwd,
         flags=start["flags"],
-        anew=anew,
     )
     environment = dict(os.environ)
     environment.pop("PYTHONHASHSEED", None)

@@ -15,7 +15,7 @@ from typing import Any, Final
 _START: Final = 1 << 40
 """Where the scratch file stands, so that a buffer may seek back in it."""
 
-_SAMPLE: Final = b"a\r\nb\rc\n"
+_SAMPLE: Final = "a\r\nb\rc\n"
 _READ_AS: Final = {("a\n", "b\n"): None, ("a\r\n", "b\r"): "", ("a\r\n", "b\rc\n"): "\n", ("a\r", "\nb\r"): "\r"}
 _SAMPLE_OTHERWISE: Final = "\r\n"
 
@@ -77,11 +77,20 @@ def of_text(text: Any, position: int) -> Held:
     with _detour(raw.fileno()) as scratch:
         os.lseek(scratch, 0, os.SEEK_SET)
         rest = text.read()
-        os.pwrite(scratch, _SAMPLE, 0)
+        os.pwrite(scratch, _SAMPLE.encode("ascii"), 0)
         os.lseek(scratch, 0, os.SEEK_SET)
-        lines = (text.readline(), text.readline())
-    newline = _READ_AS.get(lines, _SAMPLE_OTHERWISE)
+        newline = line_ends_read(text)
     return Held(b"", _bytes_of(text, rest, position, raw), newline)
+
+
+def line_ends_sample() -> str:
+    """Text whose lines tell how they are read."""
+    return _SAMPLE
+
+
+def line_ends_read(text: Any) -> str | None:
+    """The `newline` with which a text file was opened that reads the sample now."""
+    return _READ_AS.get((text.readline(), text.readline()), _SAMPLE_OTHERWISE)
 
 
 def _bytes_of(text: Any, rest: str, position: int, raw: Any) -> int:

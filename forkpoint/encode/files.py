@@ -6,10 +6,11 @@ import _io
 import fcntl
 import os
 import stat
+from collections.abc import Callable
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import detour
+from forkpoint.encode import detour, memory_text
 from forkpoint.encode.reducers import Context, reduces
 
 _ONCE: Final = os.O_TRUNC | os.O_EXCL
@@ -21,8 +22,17 @@ _DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random
 _BUFFERED: Final = (_io.BufferedReader, _io.BufferedWriter, _io.BufferedRandom)
 
 
+_elsewhere: Callable[[str], str] = str
+
+
+def relocate(elsewhere: Callable[[str], str]) -> None:
+    """From here on files are opened where `elsewhere` says that their path lies on this machine."""
+    global _elsewhere
+    _elsewhere = elsewhere
+
+
 def _reopen(path: str, flags: int) -> int:
-    return os.open(path, flags & ~_ONCE, 0o666)
+    return os.open(_elsewhere(path), flags & ~_ONCE, 0o666)
 
 
 def open_raw(kind: Any, path: str, mode: str, number: int, position: int) -> Any:
@@ -132,12 +142,14 @@ def make_text(kind: Any, buffer: Any, options: dict[str, Any]) -> Any:
     return made
 
 
-def fill_text(obj: Any, state: tuple[bytes, int | None, dict[str, Any]]) -> None:
-    """The program's position, what waited to be written, and attributes such as `mode`."""
+def fill_text(obj: Any, state: tuple[bytes | str, int | None, dict[str, Any]]) -> None:
+    """The program's position, what waited to be written (bytes for the buffer, or text), and attributes."""
     waiting, position, attributes = state
     if position is not None:
-        obj.seek(position)
-    if waiting:
+        _io.TextIOWrapper.seek(obj, position)
+    if isinstance(waiting, str):
+        _io.TextIOWrapper.write(obj, waiting)
+    elif waiting:
         obj.buffer.write(waiting)
     _native.instance_fill(obj, attributes)
 
@@ -153,7 +165,8 @@ def _reduce_text(obj: Any, context: Context) -> Any:
     if obj.closed:
         made = (closed_file, (make_text, (type(obj), None, options)))
         return (*made, attributes, None, None, _native.instance_fill)
-    held, position = detour.Held(b"", 0, None), None
+    held: detour.Held | memory_text.InMemory = detour.Held(b"", 0, None)
+    position = None
     raw = getattr(buffer, "raw", None)
     if isinstance(raw, _io.FileIO) and isinstance(buffer, _BUFFERED):
         if not _path(raw):
@@ -164,5 +177,11 @@ def _reduce_text(obj: Any, context: Context) -> Any:
         except (OSError, ValueError) as error:
             return context.tombstone(obj, f"its buffer cannot be read: {error}")
         position = place - held.ahead if held.ahead else None
+    else:
+        try:
+            held = memory_text.examine(obj)
+        except (OSError, ValueError) as error:
+            return context.tombstone(obj, f"its buffer cannot be read: {error}")
+        position = held.position
     options |= {"newline": held.newline, "write_through": obj.write_through}
     return make_text, (type(obj), buffer, options), (held.waiting, position, attributes), None, None, fill_text

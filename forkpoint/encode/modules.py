@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from types import ModuleType
 from typing import Any
 
 from forkpoint import _native
 from forkpoint.encode import tombstones
-from forkpoint.encode.names import follow, import_named
+from forkpoint.encode.names import follow, import_named, leads_to
 from forkpoint.encode.reducers import Context, reduces
 
 
@@ -33,8 +34,8 @@ def library_object(module_name: str, path: str) -> Any:
 
 
 def by_name(obj: Any, path: tuple[str, str]) -> Any:
-    """How to save a library's function or class: as pickle does when it carries its own path."""
-    if path == (obj.__module__, obj.__qualname__):
+    """How to save a library's function or class: as pickle does when it carries its own path and is still there."""
+    if path == (obj.__module__, obj.__qualname__) and leads_to(sys.modules[path[0]], path[1], obj):
         return NotImplemented
     return library_object, path
 

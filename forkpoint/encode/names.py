@@ -9,7 +9,7 @@ import operator
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
@@ -55,6 +55,14 @@ def follow(module: Any, path: str) -> Any:
     return module
 
 
+def leads_to(module: Any, path: str, obj: Any) -> bool:
+    """Is this very object at that path now?"""
+    try:
+        return follow(module, path) is obj
+    except AttributeError:
+        return False
+
+
 class Names:
     """Paths of the objects that libraries own."""
 
@@ -72,10 +80,10 @@ class Names:
         module_name = getattr(obj, "__module__", None)
         path = getattr(obj, "__qualname__", None) or getattr(obj, "__name__", None)
         if isinstance(module_name, str) and isinstance(path, str):
-            if module_name in self.by_value:
+            if module_name in self.by_value or _native.is_programs(obj, self.by_value):
                 return None
             module = sys.modules.get(module_name)
-            if module is not None and self._leads_to(module, path, obj):
+            if module is not None and (leads_to(module, path, obj) or self._stood_at(module, path, obj)):
                 return module_name, path
         found = self._offers().get(id(obj))
         if found is None and isinstance(obj, type) and issubclass(obj, type):
@@ -92,10 +100,18 @@ class Names:
                 continue
         return None
 
-    @staticmethod
-    def _leads_to(module: Any, path: str, obj: Any) -> bool:
+    def _stood_at(self, module: Any, path: str, obj: Any) -> bool:
+        """Is this the library's own function, in whose place the program has put another?
+
+        The place leads to it while objects are rebuilt: what the program changed in libraries is put back last.
+        """
+        if not isinstance(obj, FunctionType) or obj.__closure__ is not None:
+            return False
+        code = obj.__code__
+        if code.co_filename != getattr(module, "__file__", None) or code.co_qualname != path:
+            return False
         try:
-            return follow(module, path) is obj
+            return _native.is_programs(follow(module, path), self.by_value)
         except AttributeError:
             return False
 

@@ -41,10 +41,10 @@ def to_bytes(envelope: Envelope) -> bytes:
     fields: dict[str, Any] = {
         field.name: getattr(manifest, field.name)
         for field in dataclasses.fields(manifest)
-        if field.name not in ("pods", "variables", "tombstones", "refusals")
+        if field.name not in ("pods", "variables", "tombstones", "refusals", "files")
     }
     fields["pods"] = [_pod(pod) for pod in manifest.pods]
-    for name in ("variables", "tombstones", "refusals"):
+    for name in ("variables", "tombstones", "refusals", "files"):
         fields[name] = [dataclasses.asdict(value) for value in getattr(manifest, name)]
     whole = {
         "schema": _SCHEMA,
@@ -73,7 +73,7 @@ def from_bytes(data: bytes) -> Envelope:
         fields["variables"] = tuple(model.Variable(**value) for value in fields["variables"])
         fields["tombstones"] = tuple(model.Tombstone(**value) for value in fields["tombstones"])
         fields["refusals"] = tuple(model.Refusal(**value) for value in fields["refusals"])
-        fields["files"] = tuple(fields["files"])
+        fields["files"] = tuple(model.WrittenFile(**value) for value in fields["files"])
         return Envelope(
             whole["pack"], tuple(whole["packs"]), RunInfo.from_fields(whole["run"]), model.Manifest(**fields)
         )

@@ -34,7 +34,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from forkpoint import faultpoints, model
@@ -115,6 +115,14 @@ class PackWriter:
                     self._append_record(record.BUFFER if kind == "buffer" else record.OBJECTS, view, id, shuffle)
                 self._placed[id] = self.pack
         return id
+
+    def holds(self, chunks: Sequence[bytes]) -> bool:
+        """Whether live packs have all these chunks; then this restore point may name them without their bytes."""
+        places = {chunk: self._placed.get(chunk) or self._known.get(chunk) for chunk in chunks}
+        if not all(places.values()):
+            return False
+        self._placed.update((chunk, pack) for chunk, pack in places.items() if pack is not None)
+        return True
 
     def finish(self, point: model.Manifest) -> PackInfo:
         """Make the pack durable under its final name. Nothing refers to it before the committer has run."""

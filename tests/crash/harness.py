@@ -7,6 +7,8 @@ of its own, in a session of its own, so that killing a group never reaches the t
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import hashlib
 import json
 import os
 import re
@@ -15,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -43,6 +45,8 @@ class Ran:
     status: int
     out: bytes
     err: bytes
+    files: Mapping[str, str] = field(default_factory=dict)
+    """The working directory afterwards: relative path -> digest of the content, "" for a directory."""
 
     def refusals(self) -> list[str]:
         """What the program's own helper said about points that were not durable."""
@@ -58,6 +62,8 @@ class Program:
     directory: Path
     needs: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    volatile: tuple[str, ...] = ()
+    """Names (patterns) of files that differ between two runs of the program itself, such as those named by the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +105,7 @@ class Bench:
         self.python = python
         self.scratch = scratch
         self.work = scratch / "work"
+        self.volatile = ("__pycache__", ".forkpoint", *program.volatile)
         self.store = scratch / "store"
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / "home").mkdir(exist_ok=True)
@@ -116,7 +123,7 @@ class Bench:
     # ---- processes
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, cwd: Path | None = None) -> Started:
-        return Started([self.python, *argv], self.env | dict(env), cwd or self.work, out)
+        return Started([self.python, *argv], self.env | dict(env), cwd or self.work, out, self.files)
 
     def call(
         self, argv: Sequence[str], env: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: bytes = b""
@@ -137,7 +144,16 @@ class Bench:
             kill_group(process.pid)
             out, err = process.communicate()
             err += b"\nHARNESS: killed after %d s" % LIMIT_SECONDS
-        return Ran(process.returncode, out, err)
+        return Ran(process.returncode, out, err, self.files())
+
+    def files(self) -> dict[str, str]:
+        """What lies in the working directory now, but for compiled files and what no two runs have in common."""
+        found: dict[str, str] = {}
+        for path in sorted(self.work.rglob("*")) if self.work.exists() else ():
+            name = path.relative_to(self.work)
+            if not any(fnmatch.fnmatch(part, pattern) for part in name.parts for pattern in self.volatile):
+                found[str(name)] = hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else ""
+        return found
 
     def oracle(self, env: Mapping[str, str] | None = None) -> Ran:
         """The uninterrupted run under plain python, forkpoint turned off."""
@@ -170,8 +186,11 @@ class Bench:
 class Started:
     """A process under way, in its own session, its stdout a regular file."""
 
-    def __init__(self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, out: Path) -> None:
+    def __init__(
+        self, argv: Sequence[str], env: Mapping[str, str], cwd: Path, out: Path, files: Callable[[], dict[str, str]]
+    ) -> None:
         self.out_path = out
+        self.files = files
         self.err_path = out.with_suffix(".err")
         with out.open("wb") as stdout, self.err_path.open("wb") as stderr:
             self.process = subprocess.Popen(
@@ -199,7 +218,7 @@ class Started:
         self.process.wait()
 
     def ran(self) -> Ran:
-        return Ran(self.process.returncode, self.out_path.read_bytes(), self.err_path.read_bytes())
+        return Ran(self.process.returncode, self.out_path.read_bytes(), self.err_path.read_bytes(), self.files())
 
 
 def kill_group(leader: int) -> None:
@@ -235,6 +254,9 @@ def judge(oracle: Ran, joined: bytes, restored: Ran, at: str, *, check_errors: b
         return Finding(
             Verdict.SILENT_DIVERGENCE, at, first_difference(oracle.out, joined) + "\n" + tail(restored.err, 5)
         )
+    if restored.files != oracle.files:
+        names = [n for n in {*oracle.files, *restored.files} if oracle.files.get(n) != restored.files.get(n)]
+        return Finding(Verdict.SILENT_DIVERGENCE, at, f"files differ: {sorted(names)[:9]}\n{tail(restored.err, 9)}")
     if check_errors and (difference := _traceback(oracle.err)) != _traceback(restored.err):
         return Finding(
             Verdict.SILENT_DIVERGENCE, at, f"traceback differs from:\n{difference}\nit is:\n{tail(restored.err)}"

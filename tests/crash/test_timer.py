@@ -10,17 +10,10 @@ from catalogue import unmodified
 from timer import random_kills, uninterrupted
 
 SEED = int(os.environ.get("CRASH_SEED", "20"))
-WHEN_SHORT = ("called_back", "events", "one_line", "progress_bar", "sklearn_partial_fit")
-NOT_YET = {"csv_rows": "files opened, appended to and closed again are not cut back yet on restore"}
+WHEN_SHORT = ("called_back", "csv_rows", "one_line", "progress_bar", "sklearn_partial_fit")
 
 
-def marked(program):
-    """The program as a parameter, expected to fail where what it needs is not there yet."""
-    marks = [pytest.mark.xfail(strict=False, reason=NOT_YET[program.name])] if program.name in NOT_YET else []
-    return pytest.param(program, id=program.name, marks=marks)
-
-
-@pytest.mark.parametrize("program", [marked(p) for p in unmodified()])
+@pytest.mark.parametrize("program", unmodified(), ids=lambda program: program.name)
 def test_killed_at_random_times_it_prints_the_same_in_the_end(program, bench, level, verdicts):
     """First it runs to its end under forkpoint, then it is killed: the first run tells how long to let it live."""
     if level == "reduced" and program.name not in WHEN_SHORT:

@@ -43,7 +43,7 @@ def uninterrupted(bench: Bench, oracle: Ran, every: float) -> tuple[Finding, Rhy
     """Under `forkpoint run` with nothing killed: same output, same status, and commits of the timer."""
     bench.fresh()
     wall, began = time.time(), time.monotonic()
-    ran = bench.run("--every", str(every))
+    ran = bench.run("--every", str(every), "--keep-last", "100000")  # or else the first ones would be forgotten
     took = time.monotonic() - began
     points = [p for p in bench.json("log")["runs"][0]["points"] if p["durable"] and p["trigger"] == "timer"]
     times = sorted(when(point["created_at"]) for point in points)
@@ -55,6 +55,8 @@ def uninterrupted(bench: Bench, oracle: Ran, every: float) -> tuple[Finding, Rhy
         return Finding(Verdict.HARD_FAIL, at, difference), rhythm
     if ran.out != oracle.out:
         return Finding(Verdict.SILENT_DIVERGENCE, at, first_difference(oracle.out, ran.out)), rhythm
+    if ran.files != oracle.files:
+        return Finding(Verdict.SILENT_DIVERGENCE, at, f"files differ: {sorted(ran.files)}"), rhythm
     if not times:
         return Finding(Verdict.REFUSED, at, tail(ran.err, 6)), rhythm
     return Finding(Verdict.PASS, at), rhythm
@@ -89,7 +91,7 @@ class Chain:
             return Finding(Verdict.HARD_FAIL, at, f"show latest: exit {shown.status}\n{tail(shown.err)}")
         facts = json.loads(shown.out)
         if facts["state"] == "finished":
-            return judge(self.oracle, self.joined + ran.out, Ran(self.oracle.status, b"", ran.err), at)
+            return judge(self.oracle, self.joined + ran.out, Ran(self.oracle.status, b"", ran.err, ran.files), at)
         self.kills += 1
         self.joined = (self.joined + ran.out)[: facts["stdout_bytes"]]
         self.places.append(facts["location"])

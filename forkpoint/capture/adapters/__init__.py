@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final[dict[str, str]] = {
+    "library_changes": "builtins",
     "working_directory": "os",
     "environment": "os",
     "file_mode": "os",

@@ -19,6 +19,28 @@ _PAD: Final = 1280
 """Bytes of the smallest padding block: above what numpy and the C library keep in caches of their own."""
 
 
+_CYTHON_VIEWS: Final = frozenset({"memoryview", "_memoryviewslice"})
+"""Names of the class that Cython puts into each extension module, or into `_cyutility`, for its typed memoryviews."""
+
+
+def _is_cython_view(obj: Any) -> bool:
+    kind = type(obj)
+    return kind is not memoryview and kind.__name__ in _CYTHON_VIEWS and hasattr(kind, "base")
+
+
+def behind_cython(base: Any) -> Any:
+    """Who owns the memory that an array shows: `base`, unless Cython code lent it (`np.asarray(typed[1:5])`).
+
+    Cython's memoryviews can neither be pickled nor made from Python, so the array becomes a view of what they show.
+    """
+    owner: Any = base.obj if type(base) is memoryview else base
+    if not _is_cython_view(owner):
+        return base
+    while _is_cython_view(owner):
+        owner = owner.base
+    return owner
+
+
 def view(address: int, nbytes: int) -> memoryview:
     """The `nbytes` bytes at `address`, writable, format B. The caller keeps their owner alive."""
     if nbytes == 0:

@@ -97,6 +97,7 @@ def reduce_array(a: Any, context: ReduceContext) -> Any:
         return _reduce_memmap(a, context)
     while type(base) in _TRANSPARENT:
         base = base.base
+    base = _memory.behind_cython(base)
     if isinstance(base, np.ndarray):
         return _with_state(_reduce_view(a, base), a)
     if isinstance(base, _BUFFERS) and not a.dtype.hasobject:

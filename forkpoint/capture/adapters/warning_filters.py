@@ -14,6 +14,12 @@ _formatted: Any = _warnings._formatwarning_orig
 """The module's own; what the program put in their place may be there before this file is loaded."""
 
 
+def _recorder() -> Any:
+    """Where `catch_warnings(record=True)` sends warnings while it is open (Lib/warnings.py), or None."""
+    last = _warnings._showwarnmsg_impl
+    return None if getattr(last, "__module__", None) == "warnings" else last
+
+
 class _Nobody(Warning):
     """A category nobody filters."""
 
@@ -50,6 +56,7 @@ class _WarningFilters(Quiet):
             "default": _warnings.defaultaction,
             "show": None if warnings.showwarning is _shown else warnings.showwarning,
             "format": None if warnings.formatwarning is _formatted else warnings.formatwarning,
+            "recorder": _recorder(),
             "registries": registries,
         }
 
@@ -64,6 +71,8 @@ class _WarningFilters(Quiet):
             warnings.showwarning = state["show"]
         if state["format"] is not None:
             warnings.formatwarning = state["format"]
+        if state["recorder"] is not None:
+            _warnings._showwarnmsg_impl = state["recorder"]
         version = _version()
         for name, shown in state["registries"].items():
             module = sys.modules.get(name)

@@ -52,7 +52,7 @@ def contents(manifest: Manifest) -> dict[str, Any]:
         "variables": [dataclasses.asdict(item) for item in manifest.variables],
         "tombstones": [dataclasses.asdict(item) for item in manifest.tombstones],
         "refusals": [dataclasses.asdict(item) for item in manifest.refusals],
-        "files": [dict(item) for item in manifest.files],
+        "files": [dataclasses.asdict(item) for item in manifest.files],
         "provenance": without_secrets(manifest.provenance),
     }
 

@@ -143,6 +143,17 @@ def test_an_index_made_of_a_series_is_safe_from_writes_into_it() -> None:
     assert index.tolist() == [1, 2, 3]
 
 
+def test_an_array_that_cython_code_lent_is_a_view_of_its_owner() -> None:
+    """pandas steps through groups with arrays over typed memoryviews."""
+    from pandas._libs import lib
+
+    starts, ends = lib.generate_slices(np.array([0, 0, 1, 2]), 3)
+    assert type(ends.base.obj).__name__ == "_memoryviewslice", "pandas lends in another way now"
+    owner = ends.base.obj.base
+    back, shown, first = again((owner, ends, starts))
+    assert np.shares_memory(back, shown) and shown.tolist() == [2, 3, 4] and first.tolist() == [0, 2, 3]
+
+
 def test_kinds_of_columns_indexes_options_and_attributes() -> None:
     frame = pd.DataFrame(
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,9 @@ class MemoryStore:
         self.chunks[name] = content
         self.kinds.append((kind, itemsize, len(content)))
         return name
+
+    def holds(self, chunks: Sequence[bytes]) -> bool:
+        return all(chunk in self.chunks for chunk in chunks)
 
     def get(self, chunk: bytes) -> bytes:
         return self.chunks[chunk]

@@ -1,0 +1,117 @@
+"""What the program put into libraries or changed there: `builtins.shout = f`, patched methods, flags, registrations.
+
+Kept are, in the namespaces of library modules and of their classes, one level into plain dicts and lists:
+- what is the program's own: functions and classes it defines, wrappers of them, instances of its classes;
+- whatever lies where the program's code says that it assigns it: `lib.Class.name = ...` (`capture.assignments`);
+- simple values, and callables from elsewhere, at names that its code assigns to some object. Whether such a value is a
+  change shows only beside a fresh import, which the restoring process has anyway: equal ones are left.
+
+Everything else in a library is as its import makes it. A picture taken at import was rejected: a program patches
+right after importing, long before anything of ours could look, and hooking imports would show in every program.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextlib import suppress
+from types import ModuleType
+from typing import Any, Final
+
+from forkpoint import _native
+from forkpoint.capture import assignments, roots
+from forkpoint.capture.adapters._quiet import Quiet
+
+_SIMPLE: Final = (type(None), bool, int, float, complex, str, bytes)
+
+_ELSEWHERE: Final = frozenset({"sys", "forkpoint", "site", "sitecustomize", "usercustomize"})
+"""Top-level names whose state has an adapter of its own (`interpreter`), or is ours."""
+
+Change = tuple[str, str, str, Any]
+"""Module, path of the class in it ("" for the module itself), name, value."""
+
+Element = tuple[str, str, str, Any, Any]
+"""As a `Change`, for a plain dict or list at that place: its key or index, and what is there."""
+
+
+def _libraries(own: set[int]) -> list[tuple[str, ModuleType]]:
+    entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
+    return [
+        (name, module)
+        for name, module in entries
+        if isinstance(module, ModuleType) and id(module) not in own and name.partition(".")[0] not in _ELSEWHERE
+    ]
+
+
+def _is_from_elsewhere(module: str, path: str, name: str, value: Any) -> bool:
+    """Is this a function or class that says it was defined at another place, or a partial?"""
+    if isinstance(value, functools.partial):
+        return True
+    place = (getattr(value, "__module__", None), getattr(value, "__qualname__", None))
+    return callable(value) and isinstance(place[1], str) and place != (module, f"{path}.{name}" if path else name)
+
+
+def _differs(here: Any, saved: Any) -> bool:
+    """Is what a fresh import gave another value? Callables are the same when they were defined at the same place."""
+    if here is saved:
+        return False
+    if isinstance(saved, _SIMPLE):
+        return type(here) is not type(saved) or repr(here) != repr(saved)  # which says that nan is nan
+    place = (getattr(saved, "__module__", None), getattr(saved, "__qualname__", None))
+    return place != (getattr(here, "__module__", None), getattr(here, "__qualname__", None))
+
+
+def _owner(module_name: str, path: str) -> Any:
+    module = sys.modules.get(module_name)
+    return getattr(module, path, None) if path else module
+
+
+_ABSENT: Final = object()
+
+
+class _LibraryChanges(Quiet):
+    name = "library_changes"
+    module = "builtins"
+
+    def capture(self, before: None) -> dict[str, Any]:
+        program = roots.find().by_value
+        names = {module.__name__ for module in program} | {"__main__"}
+        assigned = assignments.find(program)
+        targets = {(id(owner), name) for owner, name in assigned.targets}
+        own: list[Change] = []
+        candidates: list[Change] = []
+        elements: list[Element] = []
+        for module, loaded in _libraries({id(module) for module in program}):
+            for path, key, value, places in _native.drifted(module, vars(loaded), names, assigned.names):
+                if places is not None:
+                    elements += [(module, path, key, place, value[place]) for place in places]
+                elif (id(_owner(module, path)), key) in targets or _native.is_programs(value, names):
+                    own.append((module, path, key, value))
+                elif isinstance(value, _SIMPLE) or _is_from_elsewhere(module, path, key, value):
+                    candidates.append((module, path, key, value))
+        return {"own": own, "candidates": candidates, "elements": elements}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for module, path, key, value in state["candidates"]:
+            owner = _owner(module, path)
+            if owner is not None and _differs(vars(owner).get(key, _ABSENT), value):
+                _assign(owner, key, value)
+        for module, path, key, value in state["own"]:
+            owner = _owner(module, path)
+            if owner is not None:
+                _assign(owner, key, value)
+        for module, path, key, place, value in state["elements"]:
+            holder = vars(_owner(module, path) or sys).get(key)
+            if type(holder) is dict:
+                holder[place] = value
+            elif type(holder) is list and not any(value is other for other in holder):
+                holder.insert(place, value)
+
+
+def _assign(owner: Any, key: str, value: Any) -> None:
+    """As the program did; what refuses it now could not have been changed by the program either."""
+    with suppress(AttributeError, TypeError):
+        type.__setattr__(owner, key, value) if isinstance(owner, type) else setattr(owner, key, value)
+
+
+ADAPTER = _LibraryChanges()

@@ -1,0 +1,219 @@
+"""Which files the program changes: told by audit events before they happen, and read at the commit point.
+
+The first change of a path since a commit point is noted in a log that survives the process (`Log`), with what was there
+before; all later ones cost a look into a dict. At a commit point only what was touched, or is open for writing, is
+asked about again. Nothing here reads a file's content, except to keep what is about to be lost.
+
+Not seen: C code that opens files by itself, other processes, and writes through a memory map. What is never noted:
+the store, devices, and compiled Python files.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from forkpoint import _native, limits
+from forkpoint.capture.descriptors import OpenFile
+from forkpoint.model import Change, FileState, Touch
+
+_NEVER: Final = ("/dev/", "/proc/", "/sys/")
+
+_AT_WORKING_DIRECTORY: Final = -1
+"""What audit events carry where no `dir_fd` was given."""
+
+
+class Log(Protocol):
+    """Where touches go; implemented by `journal.filelog`."""
+
+    def touch(self, touch: Touch) -> None:
+        """Note what is about to be changed, before it is."""
+        ...
+
+    def mark(self, point: str) -> None:
+        """What comes now happens after this commit point."""
+        ...
+
+    def keep(self, path: str, *, replaced: bool) -> tuple[str, str]:
+        """Keep what is at `path`: its name and digest."""
+        ...
+
+
+def look(path: str) -> FileState:
+    """What is at `path` now; a link is neither file nor directory."""
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return FileState("absent")
+    mode = stat.S_IMODE(facts.st_mode)
+    if stat.S_ISREG(facts.st_mode):
+        return FileState("file", facts.st_size, mode, facts.st_mtime_ns, facts.st_ino)
+    return FileState("directory" if stat.S_ISDIR(facts.st_mode) else "other", 0, mode)
+
+
+class Written:
+    """The files one program has changed so far, in this process and in those it was restored from."""
+
+    def __init__(
+        self,
+        log: Log,
+        *,
+        ignored: Collection[str],
+        before: Iterable[Touch],
+        known: Iterable[str],
+        max_bytes: int,
+        committing: Callable[[], bool],
+        failed: Callable[[str], None],
+    ) -> None:
+        """`ignored`: directories never noted. `before`: what the log holds already; `known`: other paths changed before
+        this process began. `max_bytes`: what is kept of a file at most. `committing`: whether a child is reading files.
+        `failed` is told what went wrong.
+        """
+        self.states: dict[str, FileState] = {}
+        self._log = log
+        self._ignored = (*_NEVER, *(os.path.join(os.path.realpath(path), "") for path in ignored))
+        self._max_bytes = max_bytes
+        self._committing = committing
+        self._failed = failed
+        self._pid = os.getpid()
+        self._silent = False
+        self._touched: set[tuple[str, bool]] = set()
+        self._asked: set[tuple[str, Change]] = set()
+        self._unkept: set[str] = set()
+        for touch in before:
+            self._count(touch)
+        for path in [*self.states, *known]:
+            self.states[path] = look(path)
+        self._writing = dict.fromkeys(self.states, False)  # a restored process has some of them open
+
+    def start(self) -> None:
+        """From here on every change is noted before it happens, in whichever thread."""
+        _native.audit_start(self._event)
+
+    @staticmethod
+    def stop() -> None:
+        """Changes are no longer noted: the program is over."""
+        _native.audit_stop()
+
+    def at_commit(self, point: str, opened: Sequence[OpenFile]) -> dict[str, bool]:
+        """Bring `states` up to date; the files open for writing, and whether they are only added to, as their offsets
+        tell.
+
+        What is touched from here on happens after the commit point of `point`.
+        """
+        for path in {*(path for path, _ in self._touched), *self._writing}:
+            self.states[path] = look(path)
+        writing: dict[str, bool] = {}
+        for file in opened:
+            if file.flags & os.O_ACCMODE == os.O_RDONLY or self._is_ignored(file.path):
+                continue
+            state = _stamped(file)
+            if state.kind == "file":
+                self.states[file.path] = state
+                grows = bool(file.flags & os.O_APPEND) or file.offset >= state.size
+                writing[file.path] = writing.get(file.path, True) and grows
+        self._writing = writing
+        self._touched.clear()
+        self._asked.clear()
+        self._silent = True  # what the log opens beneath a directory's descriptor has no path that could be ignored
+        try:
+            self._log.mark(point)
+        finally:
+            self._silent = False
+        return writing
+
+    # ---- before a change
+
+    def _event(self, event: str, args: tuple[Any, ...]) -> None:
+        if self._silent or os.getpid() != self._pid:
+            return  # in a fork of the program's own: not its files
+        try:
+            self._note(event, args)
+        except Exception as problem:  # noqa: BLE001 - the program must not see an error of ours
+            self._failed(f"a changed file is not noted: {type(problem).__name__}: {problem}")
+
+    def _note(self, event: str, args: tuple[Any, ...]) -> None:
+        if event == "open":
+            path, _, flags = args
+            self._touch(path, "append" if flags & os.O_APPEND and not flags & os.O_TRUNC else "change")
+        elif event == "os.truncate":
+            self._touch(args[0], "change")
+        elif event in ("os.remove", "os.rmdir"):
+            self._touch(args[0], "replace", args[1])
+        elif event == "os.mkdir":
+            self._touch(args[0], "replace", args[2])
+        elif event == "os.symlink":
+            self._touch(args[1], "replace", args[2])
+        elif event in ("os.rename", "os.link"):
+            # What is renamed lives on under its other name, where it may be changed: it takes a copy to keep it.
+            self._touch(args[0], "change", args[2])
+            self._touch(args[1], "replace", args[3])
+
+    def _touch(self, given: Any, change: Change, dir_fd: int = _AT_WORKING_DIRECTORY) -> None:
+        if isinstance(given, int):
+            return  # a descriptor: its path was noted when it was opened
+        name = os.path.abspath(_below(dir_fd, os.fsdecode(given)))
+        if (name, change) in self._asked:
+            return
+        self._asked.add((name, change))
+        # Opening follows a last link, renaming and removing do not. A link itself is left alone.
+        path = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
+        if change != "replace" and os.path.islink(path):
+            path = os.path.realpath(path)
+        endangered = change != "append"
+        if (path, True) in self._touched or (path, endangered) in self._touched or self._is_ignored(path):
+            return
+        self._touched.add((path, endangered))
+        self._remember(path, change)
+
+    def _is_ignored(self, path: str) -> bool:
+        return path.startswith(self._ignored) or "/__pycache__/" in path
+
+    def _remember(self, path: str, change: Change) -> None:
+        was = look(path)
+        first = path not in self.states
+        if was.kind == "other":
+            return
+        if first and len(self.states) >= limits.FILES_MAX:
+            self._failed(f"more than {limits.FILES_MAX:,} files are changed: a restore leaves the others as they are")
+            return
+        kept, digest = None, ""
+        needed = first or path in self._unkept or self._committing()
+        if was.kind == "file" and change != "append" and needed and was.size <= self._max_bytes:
+            kept, digest = self._log.keep(path, replaced=change == "replace")
+        touch = Touch(path, change, was, kept, digest)
+        self._log.touch(touch)
+        self._count(touch)
+
+    def _count(self, touch: Touch) -> None:
+        """What was at a path when it was touched first must be kept before it can be lost."""
+        if touch.path not in self.states:
+            self.states[touch.path] = touch.was
+            if touch.was.kind == "file" and touch.kept is None:
+                self._unkept.add(touch.path)
+        elif touch.kept is not None:
+            self._unkept.discard(touch.path)
+
+
+def _stamped(file: OpenFile) -> FileState:
+    """The state of an open file, with a time that the next write is sure to change.
+
+    The kernel's file times move in steps of milliseconds: what was written just now and what will be written in a
+    moment could leave the same time. One nanosecond less, which no clock gives, is told from both.
+    """
+    state = look(file.path)
+    facts = os.fstat(file.fd)
+    if state.inode != facts.st_ino or time.time_ns() - state.mtime_ns > limits.FILE_TIME_STEP_NS:
+        return state
+    os.utime(file.fd, ns=(facts.st_atime_ns, facts.st_mtime_ns - 1))
+    return look(file.path)
+
+
+def _below(dir_fd: int, path: str) -> str:
+    """The path that `path` is when it is taken relative to an open directory."""
+    if dir_fd == _AT_WORKING_DIRECTORY or os.path.isabs(path):
+        return path
+    return os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)

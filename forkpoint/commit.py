@@ -1,0 +1,135 @@
+"""One commit in the forked child: encode -> journal; it ends by becoming the committer.
+
+Nothing here runs in the program. If the child dies inside, there is no new restore point, and what it wrote is swept.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from forkpoint import _native, ending, faultpoints, registry
+from forkpoint import settings as choices
+from forkpoint.capture import ambient, descriptors, preview, provenance, roots
+from forkpoint.encode import pickler
+from forkpoint.files import AtCommit, Files
+from forkpoint.journal import committer, known, pack
+from forkpoint.journal.home import Home
+from forkpoint.journal.runs import RunInfo
+from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.order import interpreter_flags
+from forkpoint.snapshot import forker
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """Where and for whom a commit is written; `places`, in a rehearsal: where commit points were."""
+
+    home: Home
+    run: RunInfo
+    parent: str | None
+    settings: choices.Settings
+    refusals: tuple[Refusal, ...]
+    places: tuple[str, ...]
+    lease_fd: int
+    files: Files
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the program read of itself at the commit point; the fork hands it to the child."""
+
+    point: str
+    trigger: Trigger
+    label: str | None
+    stack: CapturedStack
+    found: roots.Roots
+    before: Mapping[str, Any]
+    opened: tuple[descriptors.OpenFile, ...]
+    files: AtCommit
+    stdout_bytes: int
+    created_at: str
+    started_ns: int
+
+
+def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
+    """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
+    descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
+    faultpoints.reach("child.started")
+    began = time.monotonic_ns()
+    image = ProgramImage(
+        modules=moment.found.by_value,
+        imports=moment.found.imports,
+        stack=moment.stack,
+        ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
+        facts=ambient.facts(),
+    )
+    packing = pack.PackWriter(at.home, at.run, moment.point, known.load(at.home, at.run.id, at.parent))
+    kept = at.files.store(packing, moment.files)  # first: the program goes on changing them
+    reducers = {**ambient.reducers(), **registry.adapters}
+    encoded = pickler.encode(
+        image,
+        named=roots.named(moment.found),
+        reducers=reducers,
+        sink=packing,
+        positions={file.fd: file.offset for file in moment.opened},
+        excluded=registry.excluded(moment.stack),
+        preview=preview.preview,
+    )
+    pods = (*encoded.pods, *kept.pods)
+    tombstones = (*encoded.tombstones, *kept.lost)
+    faultpoints.reach("child.encoded")
+    split = side.split()
+    manifest = Manifest(
+        point=moment.point,
+        run=at.run.id,
+        parent=at.parent,
+        label=moment.label,
+        trigger=moment.trigger,
+        created_at=moment.created_at,
+        location=str(moment.stack.location),
+        complete=all(stone.reason == EXCLUDED for stone in tombstones),
+        stdout_bytes=moment.stdout_bytes,
+        split_ms={"wait": split.wait_ms, "capture": split.capture_ms, "fork": split.fork_ms},
+        stop_ms=split.stop_ms,
+        bytes_total=sum(pod.length for pod in pods),
+        pods=pods,
+        variables=encoded.variables,
+        tombstones=tombstones,
+        refusals=at.refusals,
+        files=tuple(kept.files),
+        provenance=_provenance(at, moment),
+    )
+    written = packing.finish(manifest)
+    committer.exec_committer(
+        at.home,
+        at.run,
+        written,
+        manifest,
+        report_fd=side.report_fd,
+        lease_fd=at.lease_fd,
+        started_ns=moment.started_ns,
+        encode_ms=(time.monotonic_ns() - began) / 1e6,
+        keep_last=at.settings.keep_last,
+        keep_within=at.settings.keep_within or 0.0,
+        lost=ending.lost([stone.path for stone in tombstones if stone.reason != EXCLUDED]),
+    )
+
+
+def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:
+    """What it takes to start this program again, and what it ran on."""
+    start = {
+        "python": list(sys.version_info[:3]),
+        "flags": interpreter_flags(),
+        "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
+        "hash_secret": _native.hash_secret().hex(),
+        "cwd": os.getcwd(),
+        "frames": len(moment.stack.frames),
+        "settings": choices.as_plain(at.settings),
+    }
+    places = {"places": list(at.places)} if at.places else {}
+    return {"start": start, **places, **provenance.collect(moment.found.by_value)}

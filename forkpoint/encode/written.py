@@ -1,0 +1,165 @@
+"""The content of files the program has written, as it was at the commit point, while the program goes on changing them.
+
+The child reads each file after the fork. A file that is the same before and after reading, by inode, size and time, is
+what it was; one that has only grown is read up to its old size. One that was opened anew for changing has left a copy,
+noted before the change; what was changed in place through a descriptor opened before cannot be known, and says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Mapping
+
+import blake3
+
+from forkpoint import limits
+from forkpoint.model import ChunkSink, FileState, Pod, Tombstone, Touch, WrittenFile
+
+_DATABASE = b"SQLite format 3\0"
+"""Databases recover by themselves, and put back under another journal they would be destroyed."""
+
+_CHANGED = "it was changed in place while the restore point was being written"
+
+
+_SECOND_NS = 1_000_000_000
+
+_IS_DATABASE: tuple[bytes, ...] = (b"",)
+
+
+class _Changed(Exception):
+    """The file is no longer what it was at the commit point."""
+
+
+class FileWriter:
+    """Stores files one after another; what it made is in `files`, `pods`, `lost` and `stored`."""
+
+    def __init__(
+        self,
+        sink: ChunkSink,
+        *,
+        opened: Mapping[str, bool],
+        committed_ns: int,
+        stored: Mapping[str, tuple[FileState, tuple[bytes, ...]]],
+        touched: Callable[[], Mapping[str, Touch]],
+        open_kept: Callable[[Touch], int],
+        max_bytes: int,
+    ) -> None:
+        """`opened`: files open for writing, and whether they are only added to. `committed_ns`: the commit point by
+        the wall clock. `stored`: chunks by path and state, from the commit before. `touched()`: what the program has
+        touched since the commit point, read anew; `open_kept`: a descriptor of what a touch kept. `max_bytes`: content
+        of larger files is not kept.
+        """
+        self.files: list[WrittenFile] = []
+        self.pods: list[Pod] = []
+        self.lost: list[Tombstone] = []
+        self.stored: dict[str, tuple[FileState, tuple[bytes, ...]]] = {}
+        self._sink = sink
+        self._opened = opened
+        self._committed_ns = committed_ns
+        self._before = stored
+        self._touched = touched
+        self._open_kept = open_kept
+        self._max_bytes = max_bytes
+
+    def add(self, path: str, state: FileState) -> None:
+        """Store what was at `path`. Never raises for a file: what cannot be read is listed in `lost`."""
+        if state.kind == "other":
+            return
+        if state.kind != "file":
+            self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", ""))
+            return
+        if state.size > self._max_bytes:
+            self._known_by_tail(path, state)
+            return
+        found = self._before.get(path)
+        if found is not None and found[0] == state and self._sink.holds(found[1]):
+            self._append(path, state, found[1])
+            return
+        try:
+            chunks = self._chunks(path, state)
+        except (_Changed, OSError) as problem:
+            reason = _CHANGED if isinstance(problem, _Changed) else f"it cannot be read: {problem.strerror}"
+            self.files.append(WrittenFile(path, "file", state.size, state.mode, None, "", reason))
+            self.lost.append(Tombstone(path, "file", reason))
+            return
+        if chunks is not None:
+            self._append(path, state, chunks)
+
+    def add_input(self, path: str, size: int) -> None:
+        """Note a file the program was reading, so that another one in its place is not read on."""
+        with contextlib.suppress(OSError):  # one that is gone already says nothing
+            self.files.append(WrittenFile(path, "input", size, 0, None, tail_digest(path, size), ""))
+
+    def _append(self, path: str, state: FileState, chunks: tuple[bytes, ...]) -> None:
+        pod = Pod(f"file/{len(self.pods)}", "buffer", state.size, chunks)
+        self.pods.append(pod)
+        self.files.append(WrittenFile(path, "file", state.size, state.mode, pod.name, "", ""))
+        if (
+            state.mtime_ns < self._committed_ns - limits.FILE_TIME_STEP_NS
+        ):  # or else a change to come could leave the same state
+            self.stored[path] = (state, chunks)
+
+    def _known_by_tail(self, path: str, state: FileState) -> None:
+        """Too large to keep: enough to cut it again if it has only grown."""
+        reason = f"{state.size:,} bytes, more than --max-file-bytes {self._max_bytes:,}"
+        try:
+            digest = tail_digest(path, state.size)
+        except OSError:
+            digest = ""
+        self.files.append(WrittenFile(path, "file", state.size, state.mode, None, digest, reason))
+
+    def _chunks(self, path: str, state: FileState) -> tuple[bytes, ...] | None:
+        """The content's chunks; None for a database."""
+        chunks, now = self._read_in_place(path, state)
+        if chunks == _IS_DATABASE:
+            return None
+        if now == state and chunks is not None and state.mtime_ns < self._committed_ns - _SECOND_NS:
+            return chunks
+        touch = self._touched().get(path)
+        if touch is not None and touch.kept is not None:
+            fd = self._open_kept(touch)
+            try:
+                chunks, now = self._read(fd, state.size), state
+            finally:
+                os.close(fd)
+        grown = now.inode == state.inode and (self._opened.get(path, False) or touch is not None)
+        if chunks is not None and (now == state or grown):
+            return chunks  # a touch that kept nothing was one for appending
+        raise _Changed
+
+    def _read_in_place(self, path: str, state: FileState) -> tuple[tuple[bytes, ...] | None, FileState]:
+        """What is at `path`, as far as the file reached at the commit point, and what the file is after reading."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None, FileState("absent")
+        try:
+            if os.pread(fd, len(_DATABASE), 0) == _DATABASE:
+                return _IS_DATABASE, state
+            chunks = self._read(fd, state.size)
+            facts = os.fstat(fd)
+            return chunks, FileState("file", facts.st_size, state.mode, facts.st_mtime_ns, facts.st_ino)
+        finally:
+            os.close(fd)
+
+    def _read(self, fd: int, size: int) -> tuple[bytes, ...] | None:
+        """The chunks of the first `size` bytes; None when there are fewer."""
+        chunks: list[bytes] = []
+        while size:
+            data = os.read(fd, min(size, limits.CHUNK_BYTES))  # of a regular file: short only at its end
+            if len(data) < min(size, limits.CHUNK_BYTES):
+                return None
+            chunks.append(self._sink.put(data, "buffer"))
+            size -= len(data)
+        return tuple(chunks)
+
+
+def tail_digest(path: str, size: int) -> str:
+    """BLAKE3, as hex, of the last `limits.TAIL_BYTES` bytes of the first `size` bytes of a file. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        start = max(size - limits.TAIL_BYTES, 0)
+        return str(blake3.blake3(os.pread(fd, size - start, start)).hexdigest())
+    finally:
+        os.close(fd)

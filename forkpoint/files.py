@@ -1,0 +1,104 @@
+"""The files the program writes, as part of its state: watched in the program, stored by the child, put back on restore.
+
+Ties together what the stages know of them: `capture.written` sees changes coming, `journal.filelog` survives the
+process, `encode.written` reads contents. Without a usable log nothing is watched, and that is said.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from forkpoint import errors
+from forkpoint.capture.descriptors import OpenFile
+from forkpoint.capture.written import Written
+from forkpoint.encode.written import FileWriter
+from forkpoint.journal import contents, filelog
+from forkpoint.journal.home import Home
+from forkpoint.model import ChunkSink, FileState, Touch
+
+
+@dataclass(frozen=True, slots=True)
+class AtCommit:
+    """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), those open
+    for reading with their sizes, and the wall clock in nanoseconds."""
+
+    point: str
+    states: Mapping[str, FileState]
+    writing: Mapping[str, bool]
+    reading: Mapping[str, int]
+    committed_ns: int
+
+
+class Files:
+    """The files of one run, in its process."""
+
+    def __init__(self, home: Home, run: str, max_bytes: int) -> None:
+        self._home = home
+        self._run = run
+        self._max_bytes = max_bytes
+        self._written: Written | None = None
+
+    def watch(self, *, known: Iterable[str], committing: Callable[[], bool], failed: Callable[[str], None]) -> None:
+        """Note every change from here on; later calls do nothing.
+
+        `known`: paths that the restore point this process came from names.
+        """
+        if self._written is not None:
+            return
+        try:
+            self._written = Written(
+                filelog.FileLog(self._home, self._run),
+                ignored=(self._home.path,),
+                before=filelog.touches(self._home, self._run),
+                known=known,
+                max_bytes=self._max_bytes,
+                committing=committing,
+                failed=failed,
+            )
+            self._written.start()
+        except (errors.ForkpointError, OSError) as problem:
+            failed(f"files the program writes are not watched, a restore will leave them as they are: {problem}")
+
+    def stop(self) -> None:
+        """The program is over: what forkpoint itself writes now is none of its files."""
+        if self._written is not None:
+            self._written.stop()
+
+    def at_commit(self, point: str, opened: Sequence[OpenFile]) -> AtCommit:
+        """In the program: microseconds for each file changed since the last commit point."""
+        if self._written is None:
+            return AtCommit(point, {}, {}, {}, 0)
+        committed_ns = time.time_ns()
+        writing = self._written.at_commit(point, opened)
+        states = self._written.states
+        reading = {file.path: file.size for file in opened if file.size and file.path not in states}
+        return AtCommit(point, states, writing, reading, committed_ns)
+
+    def store(self, sink: ChunkSink, moment: AtCommit) -> FileWriter:
+        """In the child: what every file held at the commit point."""
+        writer = FileWriter(
+            sink,
+            opened=moment.writing,
+            committed_ns=moment.committed_ns,
+            stored=contents.read(self._home, self._run),
+            touched=lambda: self._since(moment.point),
+            open_kept=lambda touch: filelog.open_kept(self._home, touch),
+            max_bytes=self._max_bytes,
+        )
+        for path, state in moment.states.items():
+            writer.add(path, state)
+        for path, size in moment.reading.items():
+            writer.add_input(path, size)
+        if moment.states:
+            contents.write(self._home, self._run, writer.stored)
+        return writer
+
+    def _since(self, point: str) -> dict[str, Touch]:
+        """By path, what was touched since the commit point; the touch that kept a copy, where there is one."""
+        found: dict[str, Touch] = {}
+        for touch in filelog.touches(self._home, self._run, since=point):
+            if touch.path not in found or found[touch.path].kept is None:
+                found[touch.path] = touch
+        return found

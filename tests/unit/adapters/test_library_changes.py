@@ -1,0 +1,123 @@
+"""What a program puts into libraries is found where it lies, and told from what only looks like it."""
+
+from __future__ import annotations
+
+import json
+import linecache
+import statistics
+import sys
+import time
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from forkpoint.capture import assignments, roots
+from forkpoint.capture.adapters import library_changes
+
+Run = Callable[[str], types.ModuleType]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs source as the program's only module, as far as `capture.roots` knows."""
+    module = types.ModuleType("patching_program")
+    module.__file__ = "<patching program>"
+
+    def execute(source: str) -> types.ModuleType:
+        linecache.cache["<patching program>"] = (len(source), None, source.splitlines(keepends=True), module.__file__)
+        exec(compile(source, "<patching program>", "exec", dont_inherit=True), module.__dict__)
+        return module
+
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(roots, "find", lambda: roots.Roots((module,), ()))
+    yield execute
+    del linecache.cache["<patching program>"]
+
+
+def changes() -> dict[str, Any]:
+    state: dict[str, Any] = library_changes.ADAPTER.capture(None)
+    return state
+
+
+def test_assignments_are_found_in_bodies_functions_and_methods_but_not_those_to_self(run: Run) -> None:
+    module = run(
+        "import json, statistics as st\n"
+        "json.flag = 1\n"
+        "def f(other):\n"
+        "    st.NormalDist.extra = other.thing = 2\n"
+        "    setattr(other, 'by_string', 3)\n"
+        "class C:\n"
+        "    def __init__(self):\n"
+        "        self.mine = 4\n"
+        "        self.inner.deep = 5\n"
+    )
+    found = assignments.find([module])
+    assert {"flag", "extra", "thing", "by_string", "deep"} <= found.names and "mine" not in found.names
+    assert (json, "flag") in found.targets and (statistics.NormalDist, "extra") in found.targets
+
+
+def test_own_functions_wrappers_instances_and_elements_are_the_programs_wherever_they_lie(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = run(
+        "import functools, json\n"
+        "class Mine: pass\n"
+        "@functools.wraps(json.loads)\n"
+        "def loads(text): return 'own'\n"
+        "one, prop, part = Mine(), property(loads), functools.partial(loads, 1)\n"
+    )
+    monkeypatch.setattr(json, "loads", module.loads)
+    monkeypatch.setattr(json, "one", module.one, raising=False)
+    monkeypatch.setattr(json.JSONDecoder, "prop", module.prop, raising=False)
+    monkeypatch.setattr(json.JSONDecoder, "part", module.part, raising=False)
+    monkeypatch.setitem(json.decoder.BACKSLASH, "z", module.Mine)
+    state = changes()
+    own = {(where, path, key) for where, path, key, _ in state["own"]}
+    assert own == {
+        ("json", "", "loads"),
+        ("json", "", "one"),
+        ("json.decoder", "JSONDecoder", "prop"),
+        ("json.decoder", "JSONDecoder", "part"),
+    }
+    assert [element[:4] for element in state["elements"]] == [("json.decoder", "", "BACKSLASH", "z")]
+
+
+def test_a_simple_value_is_put_back_only_where_a_fresh_import_gives_another(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json.decoder, "NaN", json.decoder.NaN)
+    monkeypatch.setattr(json, "__author__", "before")
+    run("def f(module):\n    module.NaN = module.__author__ = None\n")
+    monkeypatch.setattr(json, "__author__", "the program")
+    state = changes()
+    assert ("json", "", "__author__", "the program") in state["candidates"]
+    nan = json.decoder.NaN
+    monkeypatch.setattr(json, "__author__", "fresh")
+    library_changes.ADAPTER.restore(state)
+    assert json.__author__ == "the program" and json.decoder.NaN is nan
+
+
+def test_what_the_program_made_of_library_parts_is_saved_and_not_named(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json, "table", None, raising=False)
+    module = run("import json\njson.table = json.again = {'a': [1]}\n")
+    assert id(module.json.table) not in roots.named(roots.find())
+    assert ("json", "", "table", {"a": [1]}) in changes()["own"]
+    del json.again  # type: ignore[attr-defined]
+
+
+def test_a_library_nobody_changed_has_no_changes(run: Run) -> None:
+    run("x = 1\n")
+    state = changes()
+    assert state["own"] == [] and state["elements"] == []
+
+
+def test_looking_for_changes_costs_the_child_little_and_the_program_nothing(run: Run) -> None:
+    run("x = 1\n")
+    assert library_changes.ADAPTER.before_fork() is None
+    began = time.process_time()
+    changes()
+    assert time.process_time() - began < 0.5

@@ -1,0 +1,196 @@
+"""What a program changes is noted before it changes, once, with what it takes to undo it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from forkpoint import _native
+from forkpoint.capture import descriptors
+from forkpoint.capture.written import Written, look
+from forkpoint.errors import IntegrityError
+from forkpoint.journal import filelog, home
+from forkpoint.journal.home import Home
+from forkpoint.model import Touch
+
+RUN = "ab" * 16
+Watch = Callable[..., Written]
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    for name in ("config", "state"):
+        monkeypatch.setenv(f"XDG_{name.upper()}_HOME", str(tmp_path / name))
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return home.create(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def watch(store: Home) -> Iterator[Watch]:
+    def make(*, committing: bool = False, max_bytes: int = 1 << 20) -> Written:
+        watched = Written(
+            filelog.FileLog(store, RUN),
+            ignored=(store.path,),
+            before=filelog.touches(store, RUN),
+            known=(),
+            max_bytes=max_bytes,
+            committing=lambda: committing,
+            failed=pytest.fail,
+        )
+        watched.start()
+        return watched
+
+    yield make
+    _native.audit_stop()
+
+
+def noted(store: Home) -> list[tuple[str, str, str]]:
+    return [(os.path.basename(t.path), t.change, t.was.kind) for t in filelog.touches(store, RUN)]
+
+
+def content(store: Home, touch: Touch) -> bytes:
+    with open(filelog.open_kept(store, touch), "rb") as file:
+        return file.read()
+
+
+def test_each_way_to_change_a_file_is_noted_once_between_two_commit_points(store: Home, watch: Watch) -> None:
+    watched = watch()
+    for _ in range(3):
+        with open("rows", "a") as file:
+            file.write("x")
+        with open("state", "w") as file:
+            file.write("x")
+    assert noted(store) == [("rows", "append", "absent"), ("state", "change", "absent")]
+    watched.at_commit("point", ())
+    open("rows", "a").close()
+    assert noted(store)[2:] == [("rows", "append", "file")]
+
+
+def test_renaming_over_removing_and_directories_are_noted(store: Home, watch: Watch) -> None:
+    Path("a").write_text("a")
+    Path("b").write_text("b")
+    watch()
+    os.replace("a", "b")
+    os.remove("b")
+    os.makedirs("d/e")
+    shutil.rmtree("d")
+    names = [name for name, _, _ in noted(store)]
+    assert names[:4] == ["a", "b", "d", "e"]
+
+
+def test_what_was_there_before_the_first_change_is_kept_whichever_way_it_goes(store: Home, watch: Watch) -> None:
+    for name in ("cut", "removed", "patched", "renamed", "covered"):
+        Path(name).write_text(f"old {name}")
+    Path("new").write_text("new")
+    watch()
+    open("cut", "w").close()
+    os.remove("removed")
+    open("patched", "r+").close()
+    os.rename("renamed", "elsewhere")
+    os.replace("new", "covered")
+    kept = {os.path.basename(t.path): content(store, t) for t in filelog.touches(store, RUN) if t.kept}
+    assert kept == {
+        "cut": b"old cut",
+        "removed": b"old removed",
+        "patched": b"old patched",
+        "renamed": b"old renamed",
+        "covered": b"old covered",
+        "new": b"new",
+    }
+
+
+def test_what_was_only_appended_to_is_kept_when_it_is_then_written_over(store: Home, watch: Watch) -> None:
+    Path("rows").write_text("old")
+    watched = watch()
+    with open("rows", "a") as file:
+        file.write("+")
+    watched.at_commit("point", ())
+    open("rows", "w").close()
+    first, second = filelog.touches(store, RUN)
+    assert (first.kept, first.was.size, content(store, second)) == (None, 3, b"old+")
+
+
+def test_a_file_changed_while_the_child_reads_is_kept_again_and_else_not(store: Home, watch: Watch) -> None:
+    watched = watch(committing=True)
+    Path("state").write_text("one")
+    watched.at_commit("point", ())
+    Path("state").write_text("two")
+    (touch,) = filelog.touches(store, RUN, since="point")
+    assert content(store, touch) == b"one"
+
+
+def test_a_kept_copy_that_was_altered_is_never_used(store: Home, watch: Watch) -> None:
+    Path("input").write_text("old")
+    watch()
+    Path("input").write_text("new")
+    _native.audit_stop()
+    (touch,) = filelog.touches(store, RUN)
+    Path(store.path, "leases", str(touch.kept)).write_text("bad")
+    with pytest.raises(IntegrityError):
+        filelog.open_kept(store, touch)
+
+
+def test_a_log_somebody_wrote_to_is_refused_and_a_torn_last_line_is_not(store: Home, watch: Watch) -> None:
+    watch()
+    open("a", "w").close()
+    open("b", "w").close()
+    _native.audit_stop()
+    log = Path(store.path, "leases", f"{RUN}.files")
+    whole = log.read_bytes()
+    log.write_bytes(whole + b"0123 torn")
+    assert len(filelog.touches(store, RUN)) == 2
+    filelog.FileLog(store, RUN).mark("point")
+    assert len(filelog.touches(store, RUN)) == 2
+    lines = whole.splitlines(keepends=True)
+    for damaged in (lines[1], whole.replace(b'"a"', b'"c"').replace(b"/a", b"/c"), lines[1] + lines[0]):
+        log.write_bytes(damaged)
+        with pytest.raises(IntegrityError):
+            filelog.touches(store, RUN)
+
+
+def test_the_store_devices_and_compiled_files_are_never_noted(store: Home, watch: Watch) -> None:
+    watch()
+    open("/dev/null", "w").close()
+    Path(store.path, "tmp", "x").write_text("")
+    os.mkdir("__pycache__")
+    Path("__pycache__/x.pyc").write_text("")
+    assert noted(store) == [("__pycache__", "replace", "absent")]
+
+
+def test_a_fork_of_the_program_notes_nothing(store: Home, watch: Watch) -> None:
+    watch()
+    child = os.fork()
+    if child == 0:
+        open("theirs", "w").close()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert noted(store) == []
+
+
+def test_a_temporary_file_that_is_gone_by_the_commit_point_is_known_to_be_absent(store: Home, watch: Watch) -> None:
+    watched = watch()
+    with tempfile.NamedTemporaryFile(dir=".") as file:
+        name = os.path.realpath(file.name)
+    watched.at_commit("point", ())
+    assert watched.states[name].kind == "absent"
+
+
+def test_the_next_write_through_an_open_file_changes_the_time_that_was_noted(store: Home, watch: Watch) -> None:
+    watched = watch()
+    with open("data", "w+b", buffering=0) as file:
+        for n in range(50):
+            file.seek(0)
+            file.write(b"%02d" % n)
+            opened = [one for one in descriptors.opened(()) if one.path.endswith("/data")]
+            file.seek(0)
+            watched.at_commit("point", opened)
+            noted_state = watched.states[opened[0].path]
+            assert look("data") == noted_state
+            file.write(b"xx")  # at once, within the same step of the kernel's file times
+            assert look("data") != noted_state
