@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from forkpoint import errors, limits
 from forkpoint import settings as choices
+from forkpoint.cli.reporters.text import age
 from forkpoint.journal import anchor, known, lease
 from forkpoint.order import Order
 from forkpoint.say import say
@@ -93,21 +94,16 @@ def where(plan: RestorePlan) -> str:
     manifest = plan.manifest
     return (
         f"restore point {manifest.point[:12]} ({manifest.run[:8]}@{plan.seq}), {manifest.location}, "
-        f"taken {age(manifest.created_at)} ago"
+        f"taken {_age(manifest.created_at)} ago"
     )
 
 
-def age(created_at: str) -> str:
-    """How long ago that was, in the unit a person would choose."""
+def _age(created_at: str) -> str:
     try:
         then = datetime.datetime.fromisoformat(created_at)
     except ValueError:
         return "an unknown time"
-    seconds = max((datetime.datetime.now(datetime.UTC) - then).total_seconds(), 0.0)
-    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return age((datetime.datetime.now(datetime.UTC) - then).total_seconds())
 
 
 def hold(store: Home, run: str, plan: RestorePlan) -> None:
