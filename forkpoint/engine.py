@@ -11,9 +11,8 @@ import datetime
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import CodeType
-from typing import Any
 
 from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
@@ -22,14 +21,13 @@ from forkpoint.capture import ambient, collecting, descriptors, provenance, root
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
-from forkpoint.files import Files, put_back
+from forkpoint.files import Files
 from forkpoint.journal import committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.obstacles import Obstacles
-from forkpoint.order import Order
 from forkpoint.places import Places
 from forkpoint.point import Checkpoint
 from forkpoint.protection import Protection
@@ -289,30 +287,21 @@ class Engine:
 
     # ------------------------------------------------------------------ coming back
 
-    def come_back(self, order: Order, imported: Callable[[Manifest], None]) -> Callable[[], object]:
-        """Put the state of the restore point in `order` back; what is returned lets the program go on to its end.
+    def come_back(self, plan_fd: int, cwd: str | None) -> Callable[[], object]:
+        """Put the state of the restore point in `plan_fd` back; what is returned lets the program go on to its end.
 
-        `imported` is called once the libraries are there and before anything else is; it may not return. Then files are
-        put back, then objects.
-        Raises `RestoreFailed` when a file, an object or a library's state cannot be put back; the store is unchanged,
-        and this process must not go on.
+        Raises `RestoreFailed` when an object or a library's state cannot be put back; the store is unchanged, and this
+        process must not go on.
         """
-        with open(order.plan_fd, "rb") as stream:
+        with open(plan_fd, "rb") as stream:
             stream.seek(0)
             plan = planning.RestorePlan.from_bytes(stream.read())
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
-        cwd = order.cwd
         elsewhere = files.relocation(manifest.provenance["start"].get("cwd", self.info.cwd), cwd)
         encoded_files.relocate(elsewhere)
         try:
-            preamble = unpickler.decode_preamble(manifest.pods, source)
-            install.prepare(preamble, cwd)
-            imported(manifest)
-            if order.files == "rollback":
-                put_back(self.store, manifest, source, elsewhere, force=order.force)
-            lease.clear_end(self.store, self.run)
-            image = self._rebuild(manifest, source, preamble.facts, cwd)
+            image = self._rebuild(manifest, source, cwd)
         except errors.ForkpointError:
             raise
         except Exception as problem:
@@ -328,10 +317,10 @@ class Engine:
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
 
-    def _rebuild(
-        self, manifest: Manifest, source: packfile.PackReader, facts: Mapping[str, Any], cwd: str | None
-    ) -> ProgramImage:
-        ambient.prepare(facts)
+    def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
+        preamble = unpickler.decode_preamble(manifest.pods, source)
+        install.prepare(preamble, cwd)
+        ambient.prepare(preamble.facts)
         provenance.remember(manifest.provenance.get("sources", {}))
         image = unpickler.decode(manifest.pods, source)
         registry.restore(image.ambient["forkpoint"])

@@ -6,20 +6,17 @@ process, `encode.written` reads contents. Without a usable log nothing is watche
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forkpoint import errors
 from forkpoint.capture.descriptors import OpenFile
-from forkpoint.capture.written import Written, look
+from forkpoint.capture.written import Written
 from forkpoint.encode.written import FileWriter
 from forkpoint.journal import contents, filelog
 from forkpoint.journal.home import Home
-from forkpoint.model import ChunkSink, ChunkSource, FileState, Manifest, Touch
-from forkpoint.restore import files
-from forkpoint.say import say
+from forkpoint.model import ChunkSink, FileState, Touch
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,33 +102,3 @@ class Files:
             if touch.path not in found or found[touch.path].kept is None:
                 found[touch.path] = touch
         return found
-
-
-_TOLD = 20
-"""Changed files named one by one; a program may have written thousands."""
-
-
-def put_back(
-    home: Home, manifest: Manifest, source: ChunkSource, elsewhere: Callable[[str], str], *, force: bool
-) -> None:
-    """Make the program's files what they were at the restore point, saying what is changed.
-
-    `elsewhere` says where a path lies here. Raises `RestoreFailed`, before anything is changed, when a file cannot be
-    put back and `force` is not given, and `IntegrityError` when the log of changed files cannot be believed.
-    """
-    stored = files.Stored(manifest.pods, source, lambda touch: filelog.open_kept(home, touch))
-    try:
-        touches = filelog.touches(home, manifest.run)
-    except errors.IntegrityError as problem:
-        problem.hint = "--files leave goes on without touching any file"
-        raise
-    steps = files.plan(manifest.files, touches, look, stored, elsewhere)
-    impossible = [step for step in steps if step.action == "impossible"]
-    if impossible and not force:
-        hint = "--force goes on all the same, --files leave without touching any file"
-        raise errors.RestoreFailed("; ".join(map(str, impossible)), hint=hint)
-    for step in steps[:_TOLD]:
-        say(str(step))
-    if len(steps) > _TOLD:
-        say(f"and {len(steps) - _TOLD} more files")
-    files.perform(steps, stored, os.path.join(home.path, "aside", manifest.point))

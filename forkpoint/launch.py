@@ -16,14 +16,11 @@ import types
 from collections.abc import Callable
 from typing import NoReturn
 
-from forkpoint import _native, api, ending, errors
+from forkpoint import _native, api, errors
 from forkpoint import settings as choices
 from forkpoint.engine import Engine
-from forkpoint.journal import lineage
 from forkpoint.journal.runs import RunInfo
-from forkpoint.model import Manifest
-from forkpoint.order import Order, become
-from forkpoint.restore import changes
+from forkpoint.order import Order
 from forkpoint.say import say
 
 _NAME = "__main__"
@@ -50,33 +47,10 @@ def _come_back(order: Order, engine: Engine | None) -> Callable[[], object]:
     if engine is None:
         raise SystemExit(errors.StartFailed.exit_status)
     try:
-        return engine.come_back(order, lambda manifest: _same_libraries(order, engine, manifest))
+        return engine.come_back(order.plan_fd, order.cwd)
     except errors.ForkpointError as problem:
         say("\n".join(filter(None, (str(problem), problem.hint))))
         raise SystemExit(problem.exit_status) from None
-
-
-def _same_libraries(order: Order, engine: Engine, manifest: Manifest) -> None:
-    """Say which libraries are of other versions than at the restore point; where nobody asked for that very point, the
-    program then begins anew, in this process and under a run of its own.
-    """
-    differences = changes.packages(manifest.provenance)
-    for difference in differences:
-        say(difference)
-    if not differences:
-        return
-    point = manifest.point[:12]
-    if order.anew is None:
-        say("the program goes on as it was; its results may differ from what they would have been")
-        return
-    say(f"changed since restore point {point}: the program starts anew")
-    say(f"to go on as it was instead: {ending.command(point, engine.store.path)}")
-    fields = dict(order.anew)
-    environment = dict(os.environ) | fields.pop("environment")
-    info = RunInfo.from_fields(fields["run"])
-    held = lineage.begin(engine.store, info)
-    os.chdir(info.cwd)
-    become(Order(**fields | {"lease_fd": held.pass_on()}), environment)
 
 
 def _engine(order: Order) -> Engine | None:

@@ -17,8 +17,7 @@ class Order:
     """What this process is to do. `kind` says how `target` is read; with `plan` it goes on from a restore point.
 
     `lease_fd` is the run's lease, held since before exec; `plan_fd` holds the serialized `RestorePlan`.
-    `cwd`, `files` and `force` are those of `forkpoint restore`. `run` and `settings` are a `RunInfo` and a `Settings`
-    as plain values.
+    `run` and `settings` are a `RunInfo` and a `Settings` as plain values.
     """
 
     kind: Literal["script", "module", "command", "restore"]
@@ -29,20 +28,13 @@ class Order:
     settings: dict[str, Any] = field(default_factory=dict)
     plan_fd: int = -1
     cwd: str | None = None
-    files: Literal["rollback", "leave"] = "rollback"
-    force: bool = False
     flags: list[str] | None = None
-    anew: dict[str, Any] | None = None
-    """With `plan_fd`: the order (its fields, without a lease) that begins the program anew instead, should libraries
-    turn out to be of other versions. None: going on was asked for whatever has changed."""
-
     supervisor: int = 0
     """The process that this one dies with; 0: it lives on its own."""
 
     def supervised(self, parent: int) -> Order:
         """The same for a process that `parent` starts and that must not outlive it."""
-        anew = None if self.anew is None else {**self.anew, "supervisor": parent}
-        return replace(self, supervisor=parent, anew=anew)
+        return replace(self, supervisor=parent)
 
     def descriptors(self, argv: list[str]) -> list[int]:
         """What `command_line` and this order leave open for the process started with `argv`."""

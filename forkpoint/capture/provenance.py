@@ -48,6 +48,7 @@ def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
         },
         "hash_seed": os.environ.get("PYTHONHASHSEED"),
         "packages": packages(),
+        "package_files": package_files(),
         "host": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
         "libc": " ".join(platform.libc_ver()),
@@ -77,6 +78,25 @@ def packages() -> dict[str, str]:
         except (importlib.metadata.PackageNotFoundError, ValueError):
             continue
     return found
+
+
+def package_files() -> dict[str, list[Any]]:
+    """Path, size and modification time (ns) of what was loaded for each of `packages`: unchanged, so is the version."""
+    found: dict[str, list[Any]] = {}
+    for name in {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names:
+        path = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
+        if isinstance(path, str) and (facts := file_facts(path)) is not None:
+            found[name] = [path, *facts]
+    return found
+
+
+def file_facts(path: str) -> tuple[int, int] | None:
+    """(size, modification time in ns), or None where there is no such file."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _cpu() -> dict[str, Any]:

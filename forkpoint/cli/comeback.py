@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import os
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from forkpoint import errors, limits
 from forkpoint import settings as choices
+from forkpoint.cli.reporters.text import age
 from forkpoint.journal import anchor, known, lease
 from forkpoint.order import Order
 from forkpoint.say import say
@@ -93,26 +94,22 @@ def where(plan: RestorePlan) -> str:
     manifest = plan.manifest
     return (
         f"restore point {manifest.point[:12]} ({manifest.run[:8]}@{plan.seq}), {manifest.location}, "
-        f"taken {age(manifest.created_at)} ago"
+        f"taken {_age(manifest.created_at)} ago"
     )
 
 
-def age(created_at: str) -> str:
-    """How long ago that was, in the unit a person would choose."""
+def _age(created_at: str) -> str:
     try:
         then = datetime.datetime.fromisoformat(created_at)
     except ValueError:
         return "an unknown time"
-    seconds = max((datetime.datetime.now(datetime.UTC) - then).total_seconds(), 0.0)
-    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"
+    return age((datetime.datetime.now(datetime.UTC) - then).total_seconds())
 
 
-def take(store: Home, run: str, plan: RestorePlan) -> None:
-    """The run is about to go on from this point. Called under its lease, while a `Reader` still holds the point's
-    packs: from here on nobody forgets what it stands on."""
+def hold(store: Home, run: str, plan: RestorePlan) -> None:
+    """From here on nobody forgets what the run goes on from. Called under its lease, while a `Reader` still holds the
+    point's packs.
+    """
     known.reset(store, run, plan.manifest.point, plan.packs_by_chunk())
 
 
@@ -122,9 +119,6 @@ def order(
     settings: choices.Settings,
     *,
     cwd: str | None = None,
-    files: Literal["rollback", "leave"] = "rollback",
-    force: bool = False,
-    anew: dict[str, object] | None = None,
 ) -> tuple[Order, dict[str, str]]:
     """What the process that goes on from `plan` is to do, and its environment. `settings` are those that hold now."""
     from forkpoint.restore import hashsecret
@@ -143,10 +137,7 @@ def order(
         settings=choices.as_plain(settings),
         plan_fd=plan_fd,
         cwd=cwd,
-        files=files,
-        force=force,
         flags=start["flags"],
-        anew=anew,
     )
     environment = dict(os.environ)
     environment.pop("PYTHONHASHSEED", None)

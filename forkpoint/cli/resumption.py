@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from forkpoint import errors
-from forkpoint.cli import comeback
+from forkpoint.cli import comeback, putback
 from forkpoint.ending import PREEMPTED, command
 from forkpoint.journal import known, lease, lineage
 from forkpoint.say import say
@@ -40,12 +40,12 @@ def interpreter() -> str:
 
 
 def continued(
-    store: Home, settings: choices.Settings, info: RunInfo, anew: dict[str, object]
+    store: Home, settings: choices.Settings, info: RunInfo
 ) -> tuple[RestorePlan, Order, dict[str, str]] | None:
     """The point that this start goes on from, its order and environment; None to begin `info`, a new run.
 
-    `anew` is the order that begins it, for the case that libraries turn out to have changed. Raises `Locked` while
-    the run that would be continued is alive, `UnknownReference` and `IntegrityError` for what cannot be gone on from.
+    Raises `Locked` while the run that would be continued is alive, `UnknownReference` and `IntegrityError` for what
+    cannot be gone on from, `RestoreFailed` where its files cannot be put back.
     """
     if settings.resume == "never" or (info.facts["kind"], info.program) == ("script", "-"):
         return None
@@ -65,8 +65,8 @@ def continued(
         if not _unchanged(plan, settings, store):
             held.release()
             return None
-        comeback.take(store, run, plan)
-    return plan, *comeback.order(plan, held, settings, anew=anew if settings.resume == "auto" else None)
+        comeback.hold(store, run, plan)
+    return _go_on(store, settings, plan, held)
 
 
 def restarted(store: Home, settings: choices.Settings, dead: Order) -> tuple[RestorePlan, Order, dict[str, str]] | None:
@@ -74,8 +74,6 @@ def restarted(store: Home, settings: choices.Settings, dead: Order) -> tuple[Res
     from forkpoint.journal.reader import Reader
 
     run: str = dead.run["id"]
-    if dead.anew is not None and dead.anew["run"]["id"] in dict(lineage.runs(store, dead.anew["run"]["identity"])):
-        run = dead.anew["run"]["id"]  # libraries had changed: it began anew, under a run of its own
     comeback.must_be_dead(store, run)
     held = lease.acquire(store, run)
     with Reader(store) as reader:
@@ -83,7 +81,16 @@ def restarted(store: Home, settings: choices.Settings, dead: Order) -> tuple[Res
             held.release()
             return None
         plan = comeback.choose(reader, run, None)
-        comeback.take(store, run, plan)
+        comeback.hold(store, run, plan)
+    return _go_on(store, settings, plan, held)
+
+
+def _go_on(
+    store: Home, settings: choices.Settings, plan: RestorePlan, held: lease.Lease
+) -> tuple[RestorePlan, Order, dict[str, str]]:
+    """The files are as at the point; what is left is to become the program."""
+    putback.put_back(store, plan, None, force=False)
+    lease.clear_end(store, plan.manifest.run)
     return plan, *comeback.order(plan, held, settings)
 
 
@@ -135,7 +142,9 @@ def _unchanged(plan: RestorePlan, settings: choices.Settings, store: Home) -> bo
     """Whether the program still is the one that the point was made by; what differs is named."""
     from forkpoint.restore import changes
 
-    differences = changes.outside(plan.manifest.provenance)
+    differences = (*changes.own(plan.manifest.provenance), *changes.packages(plan.manifest.provenance))
+    if settings.resume == "auto":
+        differences += tuple(putback.impossible(store, plan))
     for difference in differences:
         say(difference)
     if settings.resume == "always":
@@ -171,7 +180,7 @@ def _from_reference(
                 hint=f"to go on with that program: {command(settings.resume, store.path)}",
             )
         comeback.must_be_this_python(plan.manifest)
-        comeback.take(store, run, plan)
-    for difference in changes.outside(plan.manifest.provenance):
+        comeback.hold(store, run, plan)
+    for difference in (*changes.own(plan.manifest.provenance), *changes.packages(plan.manifest.provenance)):
         say(f"{difference}: the program goes on as it was")
-    return plan, *comeback.order(plan, held, settings)
+    return _go_on(store, settings, plan, held)

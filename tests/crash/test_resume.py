@@ -181,8 +181,8 @@ def test_a_start_with_nothing_to_continue_opens_no_journal(here):
 def test_a_damaged_newest_point_is_passed_over(here):
     died(here)
     newest, middle = here.json("log")["runs"][0]["points"][:2]
-    pack = here.store / here.json("show", newest["id"])["packs"][-1]
-    assert pack.name not in str(here.json("show", middle["id"])["packs"])
+    packs = set(here.json("show", newest["id"])["packs"]) - set(here.json("show", middle["id"])["packs"])
+    pack = here.store / packs.pop()
     raw = bytearray(pack.read_bytes())
     raw[len(raw) // 2] ^= 1
     pack.write_bytes(raw)
@@ -244,3 +244,15 @@ def test_importing_the_key_of_another_store_is_12(here, tmp_path):
     other.write_text(f"forkpoint-key-1 {'ab' * 32}\n")
     here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
     assert here.call(["-m", "forkpoint", "key", "import", str(other), "--store", str(here.store)]).status == 12
+
+
+def test_an_input_that_has_changed_starts_anew_and_is_named(here):
+    (here.work / "input.txt").write_text("".join(f"line {i}\n" for i in range(1000)))
+    source = here.work / "program.py"
+    source.write_text(
+        "lines = open('input.txt')\n" + source.read_text().replace("    dies(i)", "    next(lines); dies(i)")
+    )
+    died(here)
+    (here.work / "input.txt").write_text("other\n" * 1000)
+    anew = here.run()
+    assert anew.out == ALL and b"input.txt" in anew.err, anew.err.decode()[-2000:]

@@ -23,7 +23,7 @@ from forkpoint.say import say
 @click.option("-q", "quiet", is_flag=True, help="Say only what must be said.")
 def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> None:
     """Go on from a restore point (default: the newest sound one of the newest unfinished run) in a new process."""
-    from forkpoint.cli import comeback
+    from forkpoint.cli import comeback, putback
     from forkpoint.journal import home, lease
     from forkpoint.journal.reader import Reader
     from forkpoint.restore import changes
@@ -42,13 +42,13 @@ def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> No
     with Reader(store) as reader:
         plan = comeback.choose(reader, run, ref)
         comeback.must_be_this_python(plan.manifest)
-        comeback.take(store, run, plan)
-    for difference in changes.outside(plan.manifest.provenance):
+        comeback.hold(store, run, plan)
+    if options["files"] == "rollback":
+        putback.put_back(store, plan, cwd, force=options["force"])
+    lease.clear_end(store, run)
+    for difference in (*changes.own(plan.manifest.provenance), *changes.packages(plan.manifest.provenance)):
         say(f"{difference}: the program goes on as it was")
     if not quiet:
         say(f"run {run[:8]} goes on from {comeback.where(plan)}")
     then = plan.manifest.provenance["start"].get("settings", {})
-    settings = choices.from_plain({**then, "store": store.path, "quiet": quiet})
-    become(
-        *comeback.order(plan, held, settings, cwd=cwd, files=options["files"], force=options["force"]),
-    )
+    become(*comeback.order(plan, held, choices.from_plain({**then, "store": store.path, "quiet": quiet}), cwd=cwd))

@@ -137,8 +137,7 @@ def _prepare(
         if after is not None:
             found = resumption.restarted(store, settings, after)
         else:
-            anew = dataclasses.asdict(order) | {"environment": {"PYTHONHASHSEED": environment["PYTHONHASHSEED"]}}
-            found = resumption.continued(store, settings, info, anew)
+            found = resumption.continued(store, settings, info)
         where = ""
         if found is not None:
             plan, order, environment = found
