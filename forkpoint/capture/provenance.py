@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +36,8 @@ _SOURCE_BYTES_MAX: Final = 16 << 20
 
 def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
     """Plain values for the manifest; `modules` are the program's own. Some file reading: called in the child."""
+    import platform  # slow to load, and never needed in the program itself
+
     look(modules)
     return {
         "argv": list(sys.orig_argv),
@@ -65,6 +65,8 @@ def _main_file() -> str:
 
 def packages() -> dict[str, str]:
     """Versions of the distributions whose modules are loaded."""
+    import importlib.metadata  # as above
+
     found: dict[str, str] = {}
     top_level = {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
     for name in sorted(top_level):
@@ -100,6 +102,8 @@ def file_facts(path: str) -> tuple[int, int] | None:
 
 
 def _cpu() -> dict[str, Any]:
+    import platform  # as above
+
     model, flags = platform.machine(), ""
     try:
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
