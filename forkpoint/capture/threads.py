@@ -23,6 +23,7 @@ _WAITING_IN: Final = frozenset(
         ("concurrent.futures.thread", "_worker"),
         ("concurrent.futures.process", "wait_result_broken_or_wakeup"),
         ("joblib.externals.loky.process_executor", "wait_result_broken_or_wakeup"),
+        ("joblib.externals.loky.backend.queues", "_feed"),
         ("multiprocessing.pool", "worker"),
         ("multiprocessing.pool", "_handle_tasks"),
         ("multiprocessing.pool", "_handle_results"),

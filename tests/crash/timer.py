@@ -109,8 +109,8 @@ class Chain:
     def _to_be_restored(self) -> str:
         """What `restore` will take: the newest complete point, or else the newest."""
         asked = self.bench.ask("log", "--json")
-        points = json.loads(asked.out)["runs"][0]["points"] if asked.status == 0 else []
-        return next((point["id"] for point in points if point["complete"]), "latest")
+        runs = json.loads(asked.out)["runs"] if asked.status == 0 else []
+        return next((point["id"] for run in runs[:1] for point in run["points"] if point["complete"]), "latest")
 
 
 def when(text: str) -> float:

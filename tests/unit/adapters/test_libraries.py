@@ -143,6 +143,37 @@ def test_an_index_made_of_a_series_is_safe_from_writes_into_it() -> None:
     assert index.tolist() == [1, 2, 3]
 
 
+@pytest.mark.parametrize("options", [{}, {"low_memory": False}, {"skiprows": [3], "comment": "#"}, {"index_col": 0}])
+def test_a_file_read_in_chunks_goes_on_behind_the_rows_that_were_read(options: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    rows = pd.DataFrame({"a": range(5000), "b": [f"{i}é" for i in range(5000)], "c": np.linspace(0, 1, 5000)})
+    rows.to_csv(path, index=False)
+    with pd.read_csv(path, chunksize=700, **options) as reader:
+        before = [next(reader) for _ in range(3)]
+        other = again(reader)
+        expected, found = list(reader), list(other)
+    assert len(found) == 5 and len(before) == 3
+    for one, two in zip(expected, found, strict=True):
+        pd.testing.assert_frame_equal(one, two)
+    assert other.handles.handle.closed
+
+
+def test_a_reader_is_not_saved_while_it_reads(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a\n1\n2\n")
+    said = []
+
+    def convert(text: str) -> str:
+        try:
+            again(reader)
+        except Refused as refused:
+            said.append(refused.reason)
+        return text
+
+    with pd.read_csv(tmp_path / "rows.csv", chunksize=1, converters={"a": convert}) as reader:
+        next(reader)
+    assert said and "reading a chunk" in said[0]
+
+
 def test_an_array_that_cython_code_lent_is_a_view_of_its_owner() -> None:
     """pandas steps through groups with arrays over typed memoryviews."""
     from pandas._libs import lib
@@ -354,3 +385,32 @@ def test_asking_costs_little() -> None:
         threads.blockers()
         times.append(time.perf_counter() - start)
     assert min(times) < 0.002
+
+
+def test_a_pool_that_has_ended_comes_back_as_ended() -> None:
+    import multiprocessing
+
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert pool.map(abs, [-1]) == [1]
+    for ended in (pool, again(pool)):
+        ended.join()
+        with pytest.raises(ValueError, match="Pool not running"):
+            ended.map(abs, [-1])
+
+
+def test_idle_workers_of_joblib_do_not_stand_in_the_way_and_busy_ones_are_named() -> None:
+    source = (
+        "import time\n"
+        "from joblib import Parallel, delayed\n"
+        "from forkpoint.capture import threads\n"
+        "busy = Parallel(n_jobs=2, return_as='generator')(delayed(time.sleep)(0.2) for _ in range(4))\n"
+        "next(busy)\n"
+        "print(bool(threads.blockers()))\n"
+        "list(busy)\n"
+        "until = time.monotonic() + 10\n"
+        "while threads.blockers() and time.monotonic() < until:\n"
+        "    time.sleep(0.01)\n"
+        "print(threads.blockers())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split("\n")[:2] == ["True", "()"], done.stdout + done.stderr
