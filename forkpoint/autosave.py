@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from forkpoint import _native, errors, limits
 from forkpoint.capture import stack
 from forkpoint.model import Refusal
-from forkpoint.say import say
+from forkpoint.preempt import Preemption
 from forkpoint.snapshot import safepoint
 
 if TYPE_CHECKING:
@@ -41,11 +41,14 @@ class Autosave:
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         self._armed = False
-        self._warn_after = max(limits.UNPROTECTED_SECONDS, 10 * self._interval)
+        self._place = ""
+        self._preemption = Preemption(engine, self)
 
     @property
     def _every(self) -> float | None:
         every = self._engine.settings.every
+        if every == "auto" and self._engine.rehearsal is not None:
+            return limits.AUTO_SECONDS_MIN
         return None if every == "auto" else float(every)
 
     @property
@@ -53,17 +56,40 @@ class Autosave:
         return self._engine.settings.max_overhead / 100
 
     def start(self) -> None:
-        """Begin to tick. Until `stop`, the timer thread exists and holds no Python state."""
+        """Begin to tick, and to look for signals that ask the program to stop. Until `stop`, two threads exist that
+        hold no Python state.
+        """
         _native.ticks_start(self._tick, self._interval)
+        self._preemption.start(self._engine.supervisor)
+        self._engine.protection.start(self._interval)
 
     def stop(self) -> None:
         """No commit begins after this returns."""
         _native.ticks_stop()
+        self._engine.protection.stop()
+        self._preemption.stop()
         self._disarm()
 
-    def postpone(self, stop_seconds: float, child_seconds: float) -> None:
+    def at_once(self) -> None:
+        """A commit is due now, wherever the next safe point is."""
+        self._due = time.monotonic()
+        self._pause = limits.RETRY_SECONDS_MIN
+        self._tick()
+
+    def look_again(self) -> None:
+        """This safe point would not do; look for the next one, soon."""
+        self._due = time.monotonic()
+        _native.ticks_interval(limits.RETRY_SECONDS_MAX)
+
+    def go_on(self) -> None:
+        """Nothing is due at once any more."""
+        self._postpone()
+
+    def _postpone(self) -> None:
         """A commit was taken: the next one is due an interval from now."""
-        self._interval = next_interval(self._every, stop_seconds, child_seconds, self._share)
+        totals = self._engine.totals
+        self._interval = next_interval(self._every, totals.stop_seconds, totals.child_seconds, self._share)
+        self._engine.protection.interval(self._interval)
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         _native.ticks_interval(self._interval)
@@ -73,30 +99,46 @@ class Autosave:
         try:
             self._consider()
         except errors.Refused as refused:
-            self._engine.note(Refusal(refused.reason, refused.location))
+            self._refused(refused)
         except Exception as problem:
             # Ours, not the program's: it is told and the program goes on.
+            self._failed(problem)
+
+    def _refused(self, refused: errors.Refused) -> None:
+        refusal = Refusal(refused.reason, refused.location)
+        self._engine.obstacles.note(refusal)
+        self._preemption.refused(refusal)
+
+    def _failed(self, problem: Exception) -> None:
+        try:
             self._engine.failed(f"no automatic commit: {type(problem).__name__}: {problem}")
+        finally:
+            self._preemption.refused(None)
 
     def _consider(self) -> None:
         self._disarm()
         self._engine.poll()
         self._engine.losses.tell()
         now = time.monotonic()
-        self._warn_if_unprotected(now)
+        self._engine.protection.look()
         if now < self._due:
-            _native.ticks_interval(self._due - now)
+            # While a child is at work its end is looked for, so that a failure is told soon.
+            _native.ticks_interval(
+                min(self._due - now, limits.CHILD_LOOK_SECONDS) if self._engine.busy else self._due - now
+            )
             return
         self._pause = min(self._pause * limits.RETRY_GROWTH, limits.RETRY_SECONDS_MAX)
         _native.ticks_interval(self._pause)
+        self._preemption.refused(None)  # only looks at the clock
         if self._engine.busy:
             return
         self._engine.ask_threads()
-        place = stack.deepest_resumable()
+        place = stack.deepest_resumable(self._engine.places.avoided(self._engine.protection.gap))
         if place.blocked is not None:
-            self._engine.note(place.blocked)
+            self._engine.obstacles.note(place.blocked)
         safepoint.arm(place.address, place.code, self._reached)
         self._armed = True
+        self._place = str(place.location)
 
     def _disarm(self) -> None:
         if self._armed:
@@ -107,17 +149,14 @@ class Autosave:
         """The armed frame is at the start of a line (or of a loop's next turn): commit here."""
         self._armed = False
         try:
-            self._engine.commit("timer", mode=mode, destination=destination)
+            last = self._preemption.under_way
+            if self._engine.rehearsal is not None and self._engine.rehearsal.only_looks(self._place):
+                return
+            point = self._engine.commit("signal" if last else "timer", mode=mode, destination=destination)
+            self._postpone()  # before waiting: ticks come meanwhile, and must not arm again
+            if last:
+                self._preemption.taken(point)
         except errors.Refused as refused:
-            self._engine.note(Refusal(refused.reason, refused.location))
+            self._refused(refused)
         except Exception as problem:
-            self._engine.failed(f"no automatic commit: {type(problem).__name__}: {problem}")
-
-    def _warn_if_unprotected(self, now: float) -> None:
-        engine = self._engine
-        gap = now - engine.durable_at
-        if gap < self._warn_after:
-            self._warn_after = max(limits.UNPROTECTED_SECONDS, 10 * self._interval)
-            return
-        self._warn_after = 2 * gap
-        say(f"no restore point for {gap:.0f} s: {engine.why_none()}")
+            self._failed(problem)

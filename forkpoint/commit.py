@@ -14,7 +14,7 @@ from typing import Any
 
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
-from forkpoint.capture import ambient, descriptors, preview, roots
+from forkpoint.capture import ambient, descriptors, preview, provenance, roots
 from forkpoint.encode import pickler
 from forkpoint.files import AtCommit, Files
 from forkpoint.journal import committer, known, pack
@@ -23,21 +23,25 @@ from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
 from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
+from forkpoint.places import Places
+from forkpoint.report import Report
 from forkpoint.snapshot import forker
 
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """Where and for whom a commit is written; `refusals` counts (reason, location) so far."""
+    """Where and for whom a commit is written; `rehearsed` are the commit points that a rehearsal has seen."""
 
     home: Home
     run: RunInfo
     parent: str | None
     settings: choices.Settings
-    refusals: Mapping[tuple[str, str], int]
+    refusals: tuple[Refusal, ...]
+    rehearsed: tuple[str, ...]
     lease_fd: int
     files: Files
     losses: Losses
+    places: Places
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,8 @@ class Moment:
     started_ns: int
 
 
-def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
-    """The child's whole work; ends in exec of the committer. What goes wrong here is reported, never raised."""
+def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
+    """The child's whole work; ends in exec of the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
     faultpoints.reach("child.started")
     began = time.monotonic_ns()
@@ -83,6 +87,11 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
     )
     pods = (*encoded.pods, *kept.pods)
     tombstones = (*encoded.tombstones, *kept.lost)
+    held = at.places.holder(moment.stack, tombstones) if moment.trigger == "timer" else None
+    if held is not None:
+        reason = f"{held[1].path} ({held[1].type}) cannot be saved, and its function soon returns"
+        packing.abandon()
+        return Report("N", seq=held[0], message=reason)
     faultpoints.reach("child.encoded")
     split = side.split()
     manifest = Manifest(
@@ -101,7 +110,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         pods=pods,
         variables=encoded.variables,
         tombstones=tombstones,
-        refusals=tuple(Refusal(reason, where, count) for (reason, where), count in at.refusals.items()),
+        refusals=at.refusals,
         files=tuple(kept.files),
         provenance=_provenance(at, moment),
     )
@@ -116,8 +125,10 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> None:
         started_ns=moment.started_ns,
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
+        keep_within=at.settings.keep_within or 0.0,
         message=at.losses.message(tombstones),
     )
+    raise AssertionError("this process has become the committer")
 
 
 def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:
@@ -131,4 +142,5 @@ def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:
         "frames": len(moment.stack.frames),
         "settings": choices.as_plain(at.settings),
     }
-    return {"start": start, **ambient.provenance(moment.found.by_value)}
+    places = {"places": list(at.rehearsed)} if at.rehearsed else {}
+    return {"start": start, **places, **provenance.collect(moment.found.by_value)}

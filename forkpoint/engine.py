@@ -12,37 +12,30 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from types import CodeType
 
-from forkpoint import errors, faultpoints, limits, registry
+from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, roots, stack, threads
+from forkpoint.capture import ambient, collecting, descriptors, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
 from forkpoint.files import Files
-from forkpoint.journal import committer, home, lease, packfile
+from forkpoint.journal import committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.obstacles import Obstacles
+from forkpoint.places import Places
 from forkpoint.point import Checkpoint
+from forkpoint.protection import Protection
+from forkpoint.rehearsal import Rehearsal
 from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
-
-
-@dataclass(slots=True)
-class Totals:
-    """What this process has done so far, for the line at the end of the run."""
-
-    points: int = 0
-    failed: int = 0
-    bytes_new: int = 0
-    stopped_seconds: float = 0.0
-    worst_stop_seconds: float = 0.0
 
 
 def now() -> str:
@@ -60,11 +53,13 @@ class Engine:
         self.run = info.id
         self.pid = os.getpid()
         self.restored = False
+        self.supervisor = 0
         self.parent: str | None = None
         self.stdout_before = 0
-        self.totals = Totals()
-        self.refusals: dict[tuple[str, str], int] = {}
-        self.durable_at = time.monotonic()
+        self.totals = ending.Totals()
+        self.obstacles = Obstacles()
+        self.protection = Protection(self)
+        self.rehearsal = Rehearsal() if settings.dry_run else None
         self._lease = held
         self._files = Files(store, info.id, settings.max_file_bytes)
         self._trigger: Autosave | None = None
@@ -72,9 +67,11 @@ class Engine:
         self._point = ""
         self._place = ""
         self._reports: dict[str, Report] = {}
-        self._began = time.perf_counter()
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
+        self.places = Places()
+        self._codes: tuple[CodeType, ...] = ()
+        collecting.start()
         self._told: set[str] = set()
         self.losses = Losses()
 
@@ -135,7 +132,7 @@ class Engine:
         except OSError as problem:
             say(f"the end of the run could not be recorded: {problem}")
         if not (quiet or self.settings.quiet):
-            self._say_end(finished)
+            ending.tell(self, status, finished)
 
     def _end_plain(self) -> None:
         """The end as an atexit function sees it: an exception that ended the program has left its traces in `sys`."""
@@ -143,34 +140,11 @@ class Engine:
             self.leaving(1, finished=False)
         self.end(quiet=True)
 
-    def _say_end(self, finished: bool) -> None:
-        totals = self.totals
-        elapsed = max(time.perf_counter() - self._began, 1e-9)
-        failed = f", {totals.failed} failed" if totals.failed else ""
-        say(
-            f"{totals.points} restore points{failed}, stopped {100 * totals.stopped_seconds / elapsed:.2f} % of "
-            f"{elapsed:.1f} s, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
-        )
-        if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
-            say(f"no restore point was taken: {self.why_none()}")
-        if not finished and self.parent:
-            say(f"to go on from the last restore point: forkpoint restore {self.parent[:12]} --store {self.store.path}")
-
     # ------------------------------------------------------------------ what stands in the way
 
-    def note(self, refusal: Refusal) -> None:
-        """Count what stands in the way of commits at a place; `show` lists it."""
-        key = (refusal.reason, refusal.location)
-        if key not in self.refusals and len(self.refusals) >= limits.REFUSALS_LISTED:
-            key = ("other reasons", "")
-        self.refusals[key] = self.refusals.get(key, 0) + refusal.count
-
-    def why_none(self) -> str:
-        """The commonest reason why no commit was taken, in one sentence."""
-        if not self.refusals:
-            return "the program has not come to a place where one can be taken"
-        reason, location = max(self.refusals, key=lambda key: self.refusals[key])
-        return f"{reason} ({location})" if location else reason
+    def room(self) -> tuple[int, int]:
+        """(bytes free, bytes that should stay free) where the store is."""
+        return room.free(self.store.path)
 
     def failed(self, message: str) -> None:
         """A commit failed: never silent, and never the program's end unless it asked for that."""
@@ -228,10 +202,16 @@ class Engine:
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
+        self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)
+        self.totals.stop_seconds = ended - waited
+        self._codes = tuple(record.code for record in moment.stack.frames)
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
-        return Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
+        checkpoint = Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
+        if self.rehearsal is not None:
+            self.rehearsal.end(self, checkpoint)
+        return checkpoint
 
     def _moment(
         self, point: str, trigger: Trigger, label: str | None, mode: stack.Mode, destination: int | None
@@ -240,12 +220,14 @@ class Engine:
         captured = stack.capture(mode, destination=destination)
         stdout.flush()
         opened = descriptors.opened({self._lease.fd})
+        found = roots.find()
+        provenance.look(found.by_value)
         return Moment(
             point=point,
             trigger=trigger,
             label=label,
             stack=captured,
-            found=roots.find(),
+            found=found,
             before=ambient.before_fork(),
             opened=opened,
             files=self._files.at_commit(point, opened),
@@ -260,9 +242,11 @@ class Engine:
             run=self.info,
             parent=self.parent,
             settings=self.settings,
-            refusals=self.refusals,
+            refusals=self.obstacles.listed(),
+            rehearsed=tuple(self.rehearsal.places) if self.rehearsal else (),
             lease_fd=self._lease.fd,
             files=self._files,
+            places=self.places,
             losses=self.losses,
         )
 
@@ -284,14 +268,20 @@ class Engine:
         return self._reports.get(point)
 
     def _account(self, report: Report) -> None:
+        self._learn(report)
+        self.protection.ended(report.status == "K")
+
+    def _learn(self, report: Report) -> None:
         if report.status == "K":
             self.parent = self._point
-            self.durable_at = time.monotonic()
             self.totals.points += 1
             self.totals.bytes_new += report.bytes_new
+            self.totals.child_seconds = report.commit_ms / 1000
             self.losses.learn(self._point, report.message)
         elif report.status == "N":
-            self.note(Refusal(report.message, self._place))
+            self.obstacles.note(Refusal(report.message, self._place))
+            if report.seq >= 0:
+                self.places.avoid(self._codes[report.seq])
         else:
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
 
@@ -331,6 +321,7 @@ class Engine:
         preamble = unpickler.decode_preamble(manifest.pods, source)
         install.prepare(preamble, cwd)
         ambient.prepare(preamble.facts)
+        provenance.remember(manifest.provenance.get("sources", {}))
         image = unpickler.decode(manifest.pods, source)
         registry.restore(image.ambient["forkpoint"])
         ambient.restore(image.ambient, skip=("working_directory",) if cwd else ())

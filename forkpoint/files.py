@@ -21,12 +21,13 @@ from forkpoint.model import ChunkSink, FileState, Touch
 
 @dataclass(frozen=True, slots=True)
 class AtCommit:
-    """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), and the
-    wall clock in nanoseconds."""
+    """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), those open
+    for reading with their sizes, and the wall clock in nanoseconds."""
 
     point: str
     states: Mapping[str, FileState]
     writing: Mapping[str, bool]
+    reading: Mapping[str, int]
     committed_ns: int
 
 
@@ -68,9 +69,12 @@ class Files:
     def at_commit(self, point: str, opened: Sequence[OpenFile]) -> AtCommit:
         """In the program: microseconds for each file changed since the last commit point."""
         if self._written is None:
-            return AtCommit(point, {}, {}, 0)
+            return AtCommit(point, {}, {}, {}, 0)
         committed_ns = time.time_ns()
-        return AtCommit(point, self._written.states, self._written.at_commit(point, opened), committed_ns)
+        writing = self._written.at_commit(point, opened)
+        states = self._written.states
+        reading = {file.path: file.size for file in opened if file.size and file.path not in states}
+        return AtCommit(point, states, writing, reading, committed_ns)
 
     def store(self, sink: ChunkSink, moment: AtCommit) -> FileWriter:
         """In the child: what every file held at the commit point."""
@@ -85,6 +89,8 @@ class Files:
         )
         for path, state in moment.states.items():
             writer.add(path, state)
+        for path, size in moment.reading.items():
+            writer.add_input(path, size)
         if moment.states:
             contents.write(self._home, self._run, writer.stored)
         return writer

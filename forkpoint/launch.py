@@ -33,6 +33,8 @@ _PyRun_SimpleFileObject), and the program's `__main__` takes its place in `sys.m
 def main(order_fd: int) -> None:
     """Carry out the order in `order_fd`. Returns, or raises, what the program does."""
     order = Order.from_fd(order_fd)
+    if order.supervisor:
+        _native.die_with(order.supervisor)
     engine = _engine(order)
     if order.kind == "restore":
         _finish(_come_back(order, engine), engine)
@@ -58,6 +60,7 @@ def _engine(order: Order) -> Engine | None:
     except (errors.ForkpointError, OSError) as problem:
         say(f"the program runs unprotected: {problem}")
         return None
+    engine.supervisor = order.supervisor
     api.activate(engine)
     return engine
 

@@ -12,6 +12,15 @@ CHILD_DEADLINE_SECONDS: Final = 600.0
 KEEP_LAST_POINTS: Final = 5
 """Restore points kept while running: enough to step over damaged or incomplete ones."""
 
+KEEP_LAST_POINTS_SHORT: Final = 2
+"""Kept where the disk is nearly full: one, and one to step back to."""
+
+FREE_BYTES_MIN: Final = 5 << 30
+"""Free space that retention leaves to others, at least."""
+
+FREE_SHARE_MIN: Final = 0.10
+"""The same as a share of the filesystem: above it, filesystems grow slow and people nervous."""
+
 KEEP_HOURS: Final = 24
 """Hours of which one restore point each is kept: a mistake noticed the next morning can still be gone back behind."""
 
@@ -45,6 +54,9 @@ AUTO_SECONDS_MIN: Final = 1.0
 AUTO_SECONDS_MAX: Final = 300.0
 """The longest automatic interval: five minutes is what a person accepts to lose."""
 
+CHILD_LOOK_SECONDS: Final = 0.5
+"""How often a child at work is looked at between commits: its failure is told that soon."""
+
 RETRY_SECONDS_MIN: Final = 0.005
 """Once a commit is due and the place was not right, look again this soon."""
 
@@ -53,6 +65,11 @@ RETRY_SECONDS_MAX: Final = 0.1
 
 RETRY_GROWTH: Final = 1.5
 """How the pause between two looks grows: a program that is long in one C call is not asked in vain."""
+
+REFUSED_SECONDS_MAX: Final = 5.0
+"""After a SIGTERM, a program with a handler of its own is kept waiting no longer while every look is refused."""
+COMPLETE_WAIT_SECONDS: Final = 10.0
+"""How long automatic commits wait for a function to return that holds what cannot be saved."""
 
 UNPROTECTED_SECONDS: Final = 300.0
 """No durable point for this long (or 10 intervals) is told on stderr, then again with doubling gaps."""

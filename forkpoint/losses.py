@@ -65,6 +65,10 @@ class Losses:
             self._crowded = True
             self._waiting.append(f"{more} more objects are not in it: forkpoint show {point[:12]}")
 
+    def paths(self) -> list[str]:
+        """What was not captured, as far as it was told by name."""
+        return sorted(path for path, _ in self._told)
+
     def warn(self, stacklevel: int) -> None:
         """Warn in the name of the code that called forkpoint; raises where its filters make errors of warnings."""
         while self._waiting:

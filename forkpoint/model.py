@@ -134,14 +134,14 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A path the program has changed, as it was at the commit point.
+    """A path the program has changed, or was reading (`input`), as it was at the commit point.
 
     `pod` holds the content; None for what is no file, and for files whose content is not kept, which `reason`
     explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes.
     """
 
     path: str
-    kind: Literal["absent", "file", "directory"]
+    kind: Literal["absent", "file", "directory", "input"]
     size: int
     mode: int
     pod: str | None

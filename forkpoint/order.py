@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Final, Literal, NoReturn
+
+_BOOT: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,17 @@ class Order:
     plan_fd: int = -1
     cwd: str | None = None
     flags: list[str] | None = None
+    supervisor: int = 0
+    """The process that this one dies with; 0: it lives on its own."""
+
+    def supervised(self, parent: int) -> Order:
+        """The same for a process that `parent` starts and that must not outlive it."""
+        return replace(self, supervisor=parent)
+
+    def descriptors(self, argv: list[str]) -> list[int]:
+        """What `command_line` and this order leave open for the process started with `argv`."""
+        own = [fd for fd in (self.lease_fd, self.plan_fd) if fd >= 0]
+        return [*own, next(int(word) for word in argv[argv.index(_BOOT) + 1 :])]
 
     def to_fd(self) -> int:
         """An inheritable descriptor from which the exec'd process reads this order."""
@@ -56,5 +70,13 @@ def interpreter_flags() -> list[str]:
 def command_line(order: Order) -> list[str]:
     """The argument vector that starts `order` in this interpreter, with its -W, -X and other flags or `order`'s."""
     flags = interpreter_flags() if order.flags is None else order.flags
-    boot = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
-    return [sys.executable, *flags, boot, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
+    return [sys.executable, *flags, _BOOT, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
+
+
+def become(order: Order, environment: dict[str, str]) -> NoReturn:
+    """Replace this process by the one that carries `order` out."""
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    argv = command_line(order)
+    os.execve(argv[0], argv, environment)

@@ -7,7 +7,7 @@ Layout, little endian, 512 bytes (far below PIPE_BUF, so a reader sees all of it
     4       1     status: K durable, F failed, N not now (refused; ask again later)
     5       1     zero
     6       2     length of the message in bytes
-    8       8     seq (signed; -1 when there is none)
+    8       8     seq (signed; -1 when there is none); with N the frame to wait for, 0 being the outermost
     16      8     bytes_new
     24      8     bytes_total
     32      8     encode_ms (double)

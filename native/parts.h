@@ -1,12 +1,13 @@
-/* Each .c file is one part: it exports a method table and an init function; module.c only lists them. */
+/* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
+   it serves guard.c (guard.h). */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
 
 #include "compat.h"
 
 #define FORKPOINT_PARTS(X)                                                        \
-    X(frames) X(resume) X(ticks)                                                 \
-    X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)                         \
+    X(frames) X(resume) X(ticks) X(guard) X(collect) X(alive)                     \
+    X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
 
 #define DECLARE_PART(name)                        \

@@ -4,7 +4,7 @@
    and links it as the running one, then does the same for the next record. When the innermost frame is reached the
    hook is gone for good: the program runs at full speed. When a callee comes back, `outcome` of its caller's plan
    says what an ordinary interpreter would have done at that instruction, and the caller's frame is run from there. */
-#include "frames.h"
+#include "collect.h"
 
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -29,19 +29,20 @@ typedef enum {
     OUTCOME_UNTRUTH,   /* `not in` */
     OUTCOME_ITERATOR,  /* iter(): what __iter__ returned must be an iterator */
     OUTCOME_OPERATOR,  /* NotImplemented means: the other operand is asked */
+    OUTCOME_COLLECT,   /* list(): one more item, then all that the iterator has left */
     OUTCOME_COUNT
 } fp_outcome;
 
 static const char *const outcome_names[OUTCOME_COUNT] = {
     "value", "nothing", "push",     "none", "object", "drop",    "enter",    "next",
     "next-default", "call-default", "close", "for", "for-next", "send", "truth", "untruth",
-    "iterator", "operator",
+    "iterator", "operator", "collect",
 };
 
 typedef enum { KIND_FUNCTION, KIND_CODE, KIND_GENERATOR } fp_kind;
 
 /* One captured frame. Objects are owned, and let go as soon as the frame has them: the program must not find that
-   something it drops lives on. `before`, `after` and `object` are borrowed from `plan`. */
+   something it drops lives on. `before`, `after`, `object` and `list` are borrowed from `plan`. */
 typedef struct {
     fp_kind kind;
     PyObject *target; /* function, code or generator */
@@ -50,7 +51,7 @@ typedef struct {
     PyObject *code;
     PyObject *exception;
     PyObject *plan;
-    PyObject *before, *after, *object;
+    PyObject *before, *after, *object, *list;
     long position, next, keep, end, end_keep, truth;
     fp_outcome outcome;
     fp_frame *frame; /* only compared; NULL unless the frame is there and its caller still waits for it */
@@ -238,12 +239,32 @@ static int operator_outcome(fp_frame *frame, const fp_record *record, PyObject *
     return status;
 }
 
+/* list(object): `value` is the next item, unless the iterator is exhausted. Python code it runs from here on finds the
+   frame as before, with this plan and no callee of its own. */
+static int collect_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
+{
+    int is_end = status == CALLEE_RAISED || (status == CALLEE_RETURNED && PyGen_CheckExact(record->object));
+    if (status == CALLEE_RAISED) {
+        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+            return -1;
+        }
+        PyErr_Clear();
+    }
+    if (!is_end && (PyList_Append(record->list, value) < 0 || forkpoint_collect(record->list, record->object) < 0)) {
+        return -1;
+    }
+    return go_on(frame, record, record->list);
+}
+
 /* Bring the frame to where its callee's outcome takes it. `value` is borrowed, NULL iff the callee raised (then the
    exception is set). 0, or -1 with the exception that goes on in this frame. */
 static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
 {
     if (record->outcome == OUTCOME_CLOSE) {
         return close_outcome(frame, record, status, value);
+    }
+    if (record->outcome == OUTCOME_COLLECT) {
+        return collect_outcome(frame, record, status, value);
     }
     if (status == CALLEE_RAISED) {
         if (record->outcome == OUTCOME_FOR_NEXT && PyErr_ExceptionMatches(PyExc_StopIteration)) {
@@ -294,6 +315,7 @@ static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status sta
     case OUTCOME_OPERATOR:
         return operator_outcome(frame, record, value);
     case OUTCOME_CLOSE:
+    case OUTCOME_COLLECT:
     case OUTCOME_COUNT:
         break;
     }
@@ -473,6 +495,7 @@ static int read_record(PyObject *row, fp_record *record)
     record->before = PyDict_GetItemString(record->plan, "before");
     record->after = PyDict_GetItemString(record->plan, "after");
     record->object = PyDict_GetItemString(record->plan, "object");
+    record->list = PyDict_GetItemString(record->plan, "list");
     PyObject *name = PyDict_GetItemString(record->plan, "outcome");
     record->outcome = OUTCOME_COUNT;
     for (int i = 0; name != NULL && PyUnicode_Check(name) && i < OUTCOME_COUNT; i++) {
@@ -487,8 +510,10 @@ static int read_record(PyObject *row, fp_record *record)
         return -1;
     }
     int needs_object = record->outcome == OUTCOME_OBJECT || record->outcome == OUTCOME_NEXT_DEFAULT ||
-                       record->outcome == OUTCOME_CALL_DEFAULT;
+                       record->outcome == OUTCOME_CALL_DEFAULT || record->outcome == OUTCOME_COLLECT;
+    int needs_list = record->outcome == OUTCOME_COLLECT;
     if (record->outcome == OUTCOME_COUNT || (needs_object && record->object == NULL) ||
+        (needs_list && (record->list == NULL || !PyList_CheckExact(record->list))) ||
         (record->before != NULL && !PyList_Check(record->before)) ||
         (record->after != NULL && !PyList_Check(record->after)) || !fits(record)) {
         PyErr_Format(PyExc_ValueError, "the saved frame of %U cannot go on: its plan does not fit",

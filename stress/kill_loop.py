@@ -27,10 +27,16 @@ from harness import Bench, Finding, Program, Verdict, tail  # noqa: E402
 from timer import random_kills, uninterrupted  # noqa: E402
 
 NEEDS = {
+    "accumulate_amp": ("torch",),
+    "boosting_warm_start": ("sklearn",),
     "char_gpt": ("torch", "tensorboard"),
     "digits_partial_fit": ("sklearn",),
     "genetic": ("numpy",),
+    "grid_search": ("sklearn",),
     "kmeans_sweep": ("sklearn",),
+    "lstm_lbfgs": ("torch",),
+    "pandas_chunks": ("pandas",),
+    "reinforce": ("torch",),
     "scipy_callback": ("scipy",),
     "simulation": (),
     "torch_mlp": ("torch",),

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from types import ModuleType
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from forkpoint.capture.adapters import LIBRARIES
@@ -101,10 +100,3 @@ def restore(state: Mapping[str, Any], *, skip: Collection[str] = ()) -> None:
                 raise
             except Exception as error:
                 raise RestoreFailed(f"could not put back ambient state: {name}: {error!r}") from error
-
-
-def provenance(modules: Sequence[ModuleType]) -> dict[str, Any]:
-    """Facts about where the program runs, for `show` and for the warning that bits may differ. Plain values."""
-    from forkpoint.capture import provenance as facts_of
-
-    return facts_of.collect(modules)

@@ -151,7 +151,41 @@ def _called(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
                 return kind
         if address == id(subject) and _is_called_directly(frame, where, callee):
             return subject
-    return _KNOWN.get(address, UNKNOWN)
+    return _KNOWN.get(address, UNKNOWN) if address in _KNOWN else _alive(frame, call, where, callee)
+
+
+def _alive(frame: Frame, call: Instruction, where: Call, callee: Frame) -> Any:
+    """The callable that nothing but the operand holds, such as what `function.__get__(self)` made; or UNKNOWN.
+
+    It is dropped before the arguments are. As long as those are there, and the callee has them, it is the callable,
+    and not another object that has got its place since.
+    """
+    if call.name == "CALL_FUNCTION_EX":
+        if not _has_unpacked(frame, call, where, callee):
+            return UNKNOWN
+    elif where.arguments and not _is_called_directly(frame, where, callee):
+        return UNKNOWN
+    found = _native.alive(frame.pointer(where.callable))
+    return UNKNOWN if found is _native.NULL else found
+
+
+def _has_unpacked(frame: Frame, call: Instruction, where: Call, callee: Frame) -> bool:
+    """Whether the arguments of f(*args, **kwargs) are still there, and `args` are the callee's, after its `self`."""
+    address = frame.pointer(where.first_argument)
+    named = loaded(frame, call, where.first_argument)  # a collection untracks a tuple of numbers: then it needs a name
+    given = next((known for known in ((), named) if address == id(known)), UNKNOWN)
+    if given is UNKNOWN:
+        given = _native.alive(address)
+    if type(given) is not tuple:
+        return False
+    if not given:
+        return not call.arg & 1 or type(_native.alive(frame.pointer(where.first_argument + 1))) is dict
+    had = callee.arguments()
+    return any(_same(had[first : first + len(given)], given) for first in (0, 1))
+
+
+def _same(some: tuple[Any, ...], others: tuple[Any, ...]) -> bool:
+    return len(some) == len(others) and all(a is b for a, b in zip(some, others, strict=True))
 
 
 def _is_plain(expected: Method, callee: Frame) -> bool:

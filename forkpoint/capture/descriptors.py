@@ -20,12 +20,13 @@ _DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random
 
 @dataclass(frozen=True, slots=True)
 class OpenFile:
-    """One descriptor: where it leads, how it was opened (fcntl F_GETFL), and its offset in bytes."""
+    """One descriptor: where it leads, how it was opened (fcntl F_GETFL), its offset and the file's size in bytes."""
 
     fd: int
     path: str
     flags: int
     offset: int
+    size: int
 
 
 def opened(excluded: Collection[int]) -> tuple[OpenFile, ...]:
@@ -37,9 +38,10 @@ def opened(excluded: Collection[int]) -> tuple[OpenFile, ...]:
             continue
         with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
             path = os.readlink(f"/proc/self/fd/{fd}")
-            if stat.S_ISREG(os.fstat(fd).st_mode) or path in _DEVICES:
+            facts = os.fstat(fd)
+            if stat.S_ISREG(facts.st_mode) or path in _DEVICES:
                 flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-                found.append(OpenFile(fd, path, flags, os.lseek(fd, 0, os.SEEK_CUR)))
+                found.append(OpenFile(fd, path, flags, os.lseek(fd, 0, os.SEEK_CUR), facts.st_size))
     return tuple(found)
 
 

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -38,6 +38,7 @@ _SOURCE_BYTES_MAX: Final = 16 << 20
 
 def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
     """Plain values for the manifest; `modules` are the program's own. Some file reading: called in the child."""
+    look(modules)
     return {
         "argv": list(sys.orig_argv),
         "python": sys.version,
@@ -46,13 +47,14 @@ def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
             name: getattr(sys.flags, name) for name in ("optimize", "utf8_mode", "hash_randomization", "dev_mode")
         },
         "hash_seed": os.environ.get("PYTHONHASHSEED"),
-        "packages": _packages(),
+        "packages": packages(),
+        "package_files": package_files(),
         "host": platform.node(),
         "system": f"{platform.system()} {platform.release()}",
         "libc": " ".join(platform.libc_ver()),
         "cpu": _cpu(),
         "threads": _threads(),
-        "sources": _sources(modules),
+        "sources": dict(_seen),
         "git": _git_commit(Path(_main_file()).resolve().parent),
     }
 
@@ -61,7 +63,7 @@ def _main_file() -> str:
     return str(getattr(sys.modules.get("__main__"), "__file__", None) or ".")
 
 
-def _packages() -> dict[str, str]:
+def packages() -> dict[str, str]:
     """Versions of the distributions whose modules are loaded."""
     found: dict[str, str] = {}
     top_level = {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
@@ -76,6 +78,25 @@ def _packages() -> dict[str, str]:
         except (importlib.metadata.PackageNotFoundError, ValueError):
             continue
     return found
+
+
+def package_files() -> dict[str, list[Any]]:
+    """Path, size and modification time (ns) of what was loaded for each of `packages`: unchanged, so is the version."""
+    found: dict[str, list[Any]] = {}
+    for name in {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names:
+        path = getattr(sys.modules.get(name), "__dict__", {}).get("__file__")
+        if isinstance(path, str) and (facts := file_facts(path)) is not None:
+            found[name] = [path, *facts]
+    return found
+
+
+def file_facts(path: str) -> tuple[int, int] | None:
+    """(size, modification time in ns), or None where there is no such file."""
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return None
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _cpu() -> dict[str, Any]:
@@ -108,20 +129,35 @@ def _threads() -> dict[str, Any]:
     return counts
 
 
-def _sources(modules: Sequence[ModuleType]) -> dict[str, str]:
-    """sha256 of the program's own source files."""
-    hashes: dict[str, str] = {}
+_seen: dict[str, str] = {}
+"""sha256 of source files by path, as they were when their module was first seen: what runs is what was read then, not
+what an editor put there since."""
+
+
+def look(modules: Sequence[ModuleType]) -> None:
+    """Note the sources of modules not seen before. Called in the program at each commit; reads each file once."""
     for module in modules:
         filename = getattr(module, "__file__", None)
-        if not isinstance(filename, str):
-            continue
-        path = os.path.realpath(filename)
-        try:
-            if os.path.getsize(path) <= _SOURCE_BYTES_MAX:
-                hashes[path] = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        except OSError:
-            continue
-    return hashes
+        path = os.path.realpath(filename) if isinstance(filename, str) else None
+        while path and path not in _seen and not os.path.exists(path) and path != os.path.dirname(path):
+            path = os.path.dirname(path)  # inside of an archive: that is the file
+        if path and path not in _seen and (digest := source_digest(path)) is not None:
+            _seen[path] = digest
+
+
+def remember(sources: Mapping[str, str]) -> None:
+    """A restored program runs the sources its restore point names, whatever the files hold by now."""
+    _seen.update(sources)
+
+
+def source_digest(path: str) -> str | None:
+    """sha256 of a source file; None when it is not there, no regular file, or too large to be source."""
+    try:
+        if os.path.isfile(path) and os.path.getsize(path) <= _SOURCE_BYTES_MAX:
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        pass
+    return None
 
 
 def _git_commit(folder: Path) -> str | None:

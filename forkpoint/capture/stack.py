@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
 from typing import Any, Final, Literal
@@ -16,7 +17,7 @@ from typing import Any, Final, Literal
 from forkpoint import _native
 from forkpoint.capture import transitions
 from forkpoint.capture.bytecode import VERSION, Instruction
-from forkpoint.capture.expressions import UNKNOWN
+from forkpoint.capture.expressions import UNKNOWN, is_in
 from forkpoint.capture.frames import Frame, running
 from forkpoint.errors import Refused
 from forkpoint.model import CapturedStack, FrameRecord, Location, Refusal
@@ -67,8 +68,11 @@ def capture(mode: Mode, *, destination: int | None = None) -> CapturedStack:
     return CapturedStack(tuple(reversed(records)), handling[0], sys.getrecursionlimit())
 
 
-def deepest_resumable() -> Resumable:
-    """Walk from the outermost frame inwards as far as every transition is allowed. Raises Refused if none is."""
+def deepest_resumable(avoided: Collection[CodeType] = ()) -> Resumable:
+    """Walk from the outermost frame inwards as far as every transition is allowed and no function is to be avoided.
+
+    Raises Refused if not even the outermost frame will do.
+    """
     _require_main_thread()
     frames, _, _ = _program_frames()
     outermost = [frame for frame in frames if frame.function is not None][-1]
@@ -77,6 +81,8 @@ def deepest_resumable() -> Resumable:
         try:
             transitions.plan(frame, callee, constructed)
             _require_enterable(callee)
+            if is_in(callee.code, avoided):
+                raise Refused(f"{callee.code.co_qualname}() holds what cannot be saved", location=str(frame.location))
         except Refused as refusal:
             blocked = Refusal(refusal.reason, refusal.location)
             break
@@ -181,6 +187,9 @@ def _require_enterable(frame: Frame) -> None:
         reason = "exec() was given a closure"
     elif frame.kind == "code" and type(frame.namespace) is not dict:
         reason = "exec() was given globals of another type than dict"
+    elif frame.namespace is vars(sys.modules.get("copy", sys)):
+        # Its memo knows objects by their addresses, which are others after a restore.
+        reason = f"copy.{frame.code.co_name}() is under way, which remembers objects by their addresses"
     if reason is not None:
         raise Refused(reason, location=str(frame.location))
 

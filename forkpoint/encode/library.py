@@ -105,7 +105,9 @@ def _checked(obj: Any, value: Any, context: Context) -> Any:
     if state is not None and setter is None:
         setter = _setter(type(obj), state)
     if not _is_standard(type(obj)):
-        return guarded_call, (function, arguments), state, items, pairs, setter or (state and set_state)
+        if state is not None and setter is None:
+            setter = set_state
+        return guarded_call, (function, arguments), state, items, pairs, setter
     if function is copyreg.__newobj__ and obj.__class__ is not arguments[0]:  # type: ignore[attr-defined]
         return guarded_call, (function, arguments), state, items, pairs, setter
     return function, arguments, state, items, pairs, setter

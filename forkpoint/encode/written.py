@@ -7,6 +7,7 @@ noted before the change; what was changed in place through a descriptor opened b
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 
@@ -84,6 +85,11 @@ class FileWriter:
             return
         if chunks is not None:
             self._append(path, state, chunks)
+
+    def add_input(self, path: str, size: int) -> None:
+        """Note a file the program was reading, so that another one in its place is not read on."""
+        with contextlib.suppress(OSError):  # one that is gone already says nothing
+            self.files.append(WrittenFile(path, "input", size, 0, None, tail_digest(path, size), ""))
 
     def _append(self, path: str, state: FileState, chunks: tuple[bytes, ...]) -> None:
         pod = Pod(f"file/{len(self.pods)}", "buffer", state.size, chunks)

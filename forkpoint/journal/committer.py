@@ -92,12 +92,13 @@ def exec_committer(
     started_ns: int,
     encode_ms: float,
     keep_last: int = limits.KEEP_LAST_POINTS,
+    keep_within: float = 0.0,
     message: str = "",
 ) -> NoReturn:
     """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
 
-    `encode_ms` and `message` go to the report of a durable point; `keep_last` is what retention keeps once the commit
-    stands (0: everything). Raises OSError if the exec fails.
+    `encode_ms` and `message` go to the report of a durable point; `keep_last`, and `keep_within` in seconds, is what
+    retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
     """
     request: dict[str, Any] = {
         "home": handover.home_fields(home),
@@ -108,6 +109,7 @@ def exec_committer(
         "started_ns": started_ns,
         "encode_ms": encode_ms,
         "keep_last": keep_last,
+        "keep_within": keep_within,
         "message": message,
     }
     fd = handover.offer(request)
@@ -151,7 +153,7 @@ def _commit(request: dict[str, Any]) -> NoReturn:
     if request["keep_last"]:
         from forkpoint.journal import retention
 
-        retention.after_commit(db, home, info.run, request["keep_last"])
+        retention.after_commit(db, home, info.run, request["keep_last"], request["keep_within"])
     connection.fold(home, db)
     os._exit(0)
 

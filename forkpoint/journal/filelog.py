@@ -22,7 +22,6 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 import blake3
@@ -58,7 +57,22 @@ class FileLog:
 
     def touch(self, touch: Touch) -> None:
         """Note what is about to be changed. Once this returns, it is known whatever becomes of this process."""
-        self._append(asdict(touch))
+        was = touch.was
+        self._append(
+            {
+                "path": touch.path,
+                "change": touch.change,
+                "was": {
+                    "kind": was.kind,
+                    "size": was.size,
+                    "mode": was.mode,
+                    "mtime_ns": was.mtime_ns,
+                    "inode": was.inode,
+                },
+                "kept": touch.kept,
+                "digest": touch.digest,
+            }
+        )
 
     def mark(self, point: str) -> None:
         """What is noted from here on happens after the commit point of `point`."""

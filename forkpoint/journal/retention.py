@@ -19,7 +19,7 @@ import contextlib
 import os
 
 from forkpoint import errors, faultpoints, limits
-from forkpoint.journal import anchor, connection, known, lease, pack_place, schema, seal
+from forkpoint.journal import anchor, connection, known, lease, pack_place, room, schema, seal
 from forkpoint.journal.home import Home, fill_reserve, free_reserve, is_id, new_id
 
 TYPE_CHECKING = False
@@ -47,14 +47,12 @@ class Policy:
 
     def keeps(self, place: int, row: Any, now: float, hours: set[int]) -> bool:
         """Whether to keep the restore point at this place of its run, newest first; `hours` are those seen so far."""
-        if self.keep_last > place or (self.keep_labelled and row["label"] is not None):
-            return True
-        if not (self.keep_within_seconds or self.keep_hours):
-            return False
         age = _age_seconds(row["created_at"], now)
         hour = int((now - age) // 3600)
         first_of_hour = hour not in hours
         hours.add(hour)
+        if self.keep_last > place or (self.keep_labelled and row["label"] is not None):
+            return True
         return age <= self.keep_within_seconds or (first_of_hour and age <= 3600 * self.keep_hours)
 
 
@@ -302,21 +300,26 @@ def _room(home: Home) -> Iterator[None]:
             fill_reserve(root)
 
 
-def after_commit(db: connection.Connection, home: Home, run: str, keep_last: int) -> None:
-    """Retention of a live run, by its committer, once the commit stands and was answered: the newest `keep_last`, one
-    an hour for a day, and labelled ones.
+def after_commit(
+    db: connection.Connection, home: Home, run: str, keep_last: int, keep_within_seconds: float = 0.0
+) -> None:
+    """Retention of a live run, by its committer, once the commit stands and was answered: the newest `keep_last`, those
+    younger than `keep_within_seconds`, one an hour for a day, and labelled ones. Where the disk is nearly full (see
+    room.py): the newest two, and labelled ones.
 
     Whatever goes wrong here is left for the next time: the commit is not touched by it.
     """
     with contextlib.suppress(errors.ForkpointError, connection.DatabaseError, OSError):
+        policy = Policy(keep_last, keep_within_seconds, keep_hours=limits.KEEP_HOURS, keep_labelled=True)
+        if room.short(home.path):
+            policy = Policy(min(keep_last, limits.KEEP_LAST_POINTS_SHORT), keep_labelled=True)
         (count,) = db.execute("SELECT COUNT(*) FROM point WHERE run = ?", (run,)).fetchone()
         (plans,) = db.execute("SELECT COUNT(*) FROM plan").fetchone()
-        if count <= keep_last and not plans:
+        if count <= policy.keep_last and not plans:
             return
         import time
 
         rows = _sound_rows(db, home)
-        policy = Policy(keep_last, keep_hours=limits.KEEP_HOURS, keep_labelled=True)
         going = choose([row for row in rows if row["run"] == run], policy, _pinned(home, [run]), time.time())
         result = Forgotten()
         if going:

@@ -41,7 +41,7 @@ class Step:
             "remove": "moved aside, it was made later",
             "make directory": "made again",
             "remove directory": "removed, it was made later",
-            "impossible": f"cannot be put back: {self.reason}",
+            "impossible": f"is not what it was: {self.reason}",
         }
         return f"{self.path}: {words[self.action]}"
 
@@ -111,7 +111,10 @@ def _as_recorded(file: WrittenFile, path: str, look: Callable[[str], FileState],
         return [] if now.kind == "directory" else [Step("make directory", path, mode=file.mode)]
     if file.pod is not None:
         return _with_content(path, file.size, file.mode, file.pod, now, contents)
-    if now.kind == "file" and now.size >= file.size and file.digest and contents.tail(path, file.size) == file.digest:
+    same = now.kind == "file" and now.size >= file.size and file.digest == contents.tail(path, file.size) != ""
+    if file.kind == "input":
+        return [] if same else [Step("impossible", path, reason="the program was reading it, and it has changed since")]
+    if same:
         return [Step("cut", path, file.size)] if now.size > file.size else []
     return [Step("impossible", path, file.size, reason=file.reason)]
 

@@ -85,6 +85,17 @@ def test_show_publishes_its_field_names(program: Program, verb: Verb) -> None:
     assert "wait 0.00, capture 0.50, fork 1.50" in text
 
 
+def test_show_says_where_commits_happen_how_long_ago_and_what_to_do(program: Program, verb: Verb) -> None:
+    for _ in range(2):
+        program.commit([b"a"], refusals=(model.Refusal("the thread Thread-1 is alive", "train.py:7 in score", 3),))
+    value = verb("show", "--json").value
+    assert value["commits_at"] == [{"location": "train.py:42 in main", "count": 2}]
+    assert isinstance(value["newest_seconds_ago"], float)
+    text = verb("show").out
+    assert "commits     of this run happen at train.py:42 in main (2 times); the newest was" in text
+    assert "--ignore-threads" in text and "--ignore-threads" in value["advice"]["the thread Thread-1 is alive"]
+
+
 @pytest.mark.parametrize("reference", ["latest", "latest~1", "first"])
 def test_show_takes_every_kind_of_reference(program: Program, verb: Verb, reference: str) -> None:
     first = program.commit([b"a"], label="first")

@@ -220,7 +220,6 @@ def test_disable_turns_everything_off(inline):
     assert not (here.work / ".forkpoint").exists()
 
 
-@pytest.mark.xfail(strict=True, reason="--resume auto is not there yet: every run starts anew")
 def test_run_goes_on_by_itself_after_a_kill_and_starts_anew_after_an_exit(inline):
     here = inline(LOOP, "5")
     killed = here.run(env={"FORKPOINT_FAULT": "program.durable:kill:3"})
@@ -235,7 +234,6 @@ def test_run_goes_on_by_itself_after_a_kill_and_starts_anew_after_an_exit(inline
     assert here.run("--resume", "never").out.count(b"step") == 4
 
 
-@pytest.mark.xfail(strict=True, reason="--resume auto is not there yet, so nothing is compared")
 def test_a_changed_source_starts_anew_and_says_what_changed(inline):
     here = inline(LOOP)
     here.run(env={"FORKPOINT_FAULT": "program.durable:kill:3"})
@@ -245,7 +243,6 @@ def test_a_changed_source_starts_anew_and_says_what_changed(inline):
     assert anew.out.count(b"pace") == 4 and b"program.py" in anew.err, anew.err.decode()[-2000:]
 
 
-@pytest.mark.xfail(strict=True, reason="--restarts is refused until it is there")
 def test_restarts_brings_a_killed_program_back_without_help(inline):
     here = inline("""
         import os, signal
@@ -261,7 +258,6 @@ def test_restarts_brings_a_killed_program_back_without_help(inline):
     assert (ran.status, ran.out) == (0, b"".join(b"step %d\n" % i for i in range(5))), ran.err.decode()[-2000:]
 
 
-@pytest.mark.xfail(strict=True, reason="--restarts is refused until it is there")
 def test_restarts_gives_up_and_keeps_the_signal(inline):
     here = inline("""
         import os, signal

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 from harness import HERE, Bench, Program, Verdict, chain, kills
-from timer import random_kills
+from timer import Rhythm, random_kills
 
 SOURCE = """
 import sys, time
@@ -67,5 +67,6 @@ def test_a_chain_is_judged_by_what_was_planted(bug, standin):
 @pytest.mark.parametrize("bug", ["", "doubled", "crash"])
 def test_random_kills_are_judged_by_what_was_planted(bug, standin):
     here = standin(bug, "0.2")
-    found, _ = random_kills(here, here.oracle(), every=0.1, at_least=2, life=(0.3, 1.7), rng=random.Random(1))
+    rhythm = Rhythm(took=1.4, first=0.1, gap=0.2)
+    found, _ = random_kills(here, here.oracle(), rhythm, every=0.1, at_least=2, rng=random.Random(1))
     assert {f.verdict for f in found} == {PLANTED[bug]}, found

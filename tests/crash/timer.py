@@ -81,7 +81,7 @@ class Chain:
 
         A kill that came after the program's own end, while forkpoint was finishing, ends the chain.
         """
-        shown = self.bench.ask("show", "latest", "--json")
+        shown = self.bench.ask("show", self._to_be_restored(), "--json")
         if shown.status in (10, 14) and self.point is None:
             self.unprotected += 1
             self.joined = b""
@@ -105,6 +105,12 @@ class Chain:
             return Finding(Verdict.LOST_WORK, at, f"the newest point was {age:.1f} s old; {tail(ran.err, 4)}")
         self.point = facts["id"]
         return None
+
+    def _to_be_restored(self) -> str:
+        """What `restore` will take: the newest complete point, or else the newest."""
+        asked = self.bench.ask("log", "--json")
+        points = json.loads(asked.out)["runs"][0]["points"] if asked.status == 0 else []
+        return next((point["id"] for point in points if point["complete"]), "latest")
 
 
 def when(text: str) -> float:

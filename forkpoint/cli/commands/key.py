@@ -34,8 +34,14 @@ def export_key(context: click.Context, file: Path, store: Path | None) -> Outcom
 
 @key.command("import")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-def import_key(file: Path) -> Outcome:
-    """Take a key that `forkpoint key export` wrote into this user's keys."""
+@options.store_option
+@click.pass_context
+def import_key(context: click.Context, file: Path, store: Path | None) -> Outcome:
+    """Take a key that `forkpoint key export` wrote into this user's keys; with --store, see that it is that store's."""
+    from forkpoint.cli import store as questions
     from forkpoint.journal import keys
 
-    return Outcome("key", {"key": keys.adopt(str(file)), "did": "imported", "file": str(file)})
+    name = keys.adopt(str(file))
+    if store or context.obj:
+        questions.home(store or context.obj)
+    return Outcome("key", {"key": name, "did": "imported", "file": str(file)})

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
+import dataclasses
 import datetime
 import os
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from forkpoint import errors
 from forkpoint import settings as choices
-from forkpoint.order import Order, command_line
+from forkpoint.order import Order, become, interpreter_flags
 from forkpoint.say import say
+
+if TYPE_CHECKING:
+    from forkpoint.journal.runs import RunInfo
+
+_SAID_BY_THE_STORE: Final = (errors.Locked, errors.KeyMissing, errors.IntegrityError, errors.UnknownReference)
+"""These keep their own exit status: they are about the store and the run in it, not about starting a program."""
 
 
 class Run(click.Command):
@@ -62,7 +68,6 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
     Options come before SCRIPT; everything after it is the program's.
     """
     settings = choices.load(options)
-    _must_be_there(settings)
     if module is not None or code is not None:
         arguments = (script, *arguments) if script is not None else arguments
     elif script is None:
@@ -73,22 +78,7 @@ def run(script: str | None, arguments: tuple[str, ...], module: str | None, code
         _must_be_runnable(target)
     if settings.disable:
         _become_plain_python(kind, target, arguments)
-    _become(settings, kind, target, list(arguments))
-
-
-def _must_be_there(settings: choices.Settings) -> None:
-    """Options whose work is not done yet are refused: silently ignored, they would be believed in."""
-    missing = {
-        "--restarts": settings.restarts > 0,
-        "--resume": settings.resume not in ("auto", "never"),
-        "--require-within": settings.require_within is not None,
-        "--keep-within": settings.keep_within is not None,
-        "--dry-run": settings.dry_run,
-    }
-    for option, asked in missing.items():
-        if asked:
-            hint = "forkpoint restore goes on from a restore point"
-            raise errors.StartFailed(f"{option} is not there yet", hint=hint)
+    _start(settings, kind, target, list(arguments))
 
 
 def _must_be_runnable(path: str) -> None:
@@ -108,48 +98,104 @@ def _become_plain_python(kind: str, target: str, arguments: tuple[str, ...]) -> 
     os.execv(sys.executable, [sys.executable, *option, target, *arguments])
 
 
-def _become(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
-    """Create what the run needs and exec the program. Raises `StartFailed` (125) when it cannot begin.
-
-    The journal learns of the run with its first commit: opening SQLite here would cost every start a tenth of a second.
-    """
+def _start(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
+    """Become the program, or with `--restarts` its supervisor. Raises `StartFailed` (125) when it cannot begin."""
     if os.environ.get("WORLD_SIZE", "1") not in ("", "0", "1"):
         raise errors.StartFailed(
             "WORLD_SIZE says that this is one of several ranks, and restore points of ranks are not coordinated yet",
             hint="FORKPOINT_DISABLE=1 runs the program without forkpoint",
         )
-    from forkpoint.journal import home, lease
-    from forkpoint.journal.runs import RunInfo
+    if settings.dry_run:
+        _rehearse(settings, kind, target, arguments)
+    begun = _prepare(settings, kind, target, arguments)
+    if not settings.restarts:
+        become(*begun)
+    from forkpoint.cli import supervisor
+
+    def again(dead: Order) -> tuple[Order, dict[str, str]]:
+        return _prepare(settings, kind, target, arguments, after=dead)
+
+    supervisor.supervise(begun, again, settings.restarts)
+
+
+def _prepare(
+    settings: choices.Settings, kind: Any, target: str, arguments: list[str], *, after: Order | None = None
+) -> tuple[Order, dict[str, str]]:
+    """Decide whether to begin a run or to continue one, and which; `after`: the one that has just died.
+
+    The journal learns of a new run with its first commit: opening SQLite here would cost every start a tenth of a
+    second.
+    """
+    from forkpoint.cli import comeback, resumption
+    from forkpoint.journal import home, lineage
 
     try:
         store = home.create(str(settings.store))
-        info = RunInfo(
-            id=home.new_id(),
-            program=target if kind != "command" else "-c",
-            argv=(target, *arguments),
-            cwd=os.getcwd(),
-            created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
-            facts={"kind": kind},
-        )
-        held = lease.acquire(store, info.id)
+        info = _new_run(settings, kind, target, arguments)
+        order = _order(settings, info)
+        environment = seeded(dict(os.environ))
+        if after is not None:
+            found = resumption.restarted(store, settings, after)
+        else:
+            found = resumption.continued(store, settings, info)
+        where = ""
+        if found is not None:
+            plan, order, environment = found
+            where = f", goes on from {comeback.where(plan)}"
+        else:
+            order = dataclasses.replace(order, lease_fd=lineage.begin(store, info).pass_on())
+    except _SAID_BY_THE_STORE:
+        raise
     except (errors.ForkpointError, OSError) as problem:
         hint = getattr(problem, "hint", "")
         raise errors.StartFailed(f"the run could not begin: {problem}", hint=hint) from problem
     if not settings.quiet:
-        say(f"store {store.path}, a commit every {policy(settings)}, run {info.id[:8]}")
-    order = Order(
-        kind=kind,
-        target=target,
-        arguments=arguments,
+        say(f"store {store.path}, a commit every {policy(settings)}, run {order.run['id'][:8]}{where}")
+    return order, environment
+
+
+def _rehearse(settings: choices.Settings, kind: Any, target: str, arguments: list[str]) -> NoReturn:
+    from forkpoint.cli import dryrun
+
+    info = _new_run(settings, kind, target, arguments)
+    sys.exit(dryrun.rehearse(settings, info, _order(settings, info), seeded(dict(os.environ))))
+
+
+def _order(settings: choices.Settings, info: RunInfo) -> Order:
+    """What begins a run; its lease is not held yet."""
+    return Order(
+        kind=info.facts["kind"],
+        target=info.argv[0],
+        arguments=list(info.argv[1:]),
         run=info.fields(),
-        lease_fd=held.pass_on(),
+        lease_fd=-1,
         settings=choices.as_plain(settings),
+        flags=interpreter_flags(),
     )
-    environment = dict(os.environ)
+
+
+def _new_run(settings: choices.Settings, kind: str, target: str, arguments: list[str]) -> RunInfo:
+    from forkpoint.cli import resumption
+    from forkpoint.journal import home
+    from forkpoint.journal.runs import RunInfo
+
+    return RunInfo(
+        id=home.new_id(),
+        program=target if kind != "command" else "-c",
+        argv=(target, *arguments),
+        cwd=os.getcwd(),
+        identity=resumption.identity(kind, target, arguments, settings.run_key),
+        created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),
+        facts={"kind": kind, "interpreter": resumption.interpreter()},
+    )
+
+
+def seeded(environment: dict[str, str]) -> dict[str, str]:
+    """The environment with a hash seed: fixed, so that a restored process can have the same one."""
     if environment.get("PYTHONHASHSEED", "random") in ("", "random"):
-        # Fixed, so that a restored process can have the same; 0 would switch randomization off.
+        # 0 would switch randomization off.
         environment["PYTHONHASHSEED"] = str(1 + int.from_bytes(os.urandom(8), "big") % (2**32 - 1))
-    become(order, environment)
+    return environment
 
 
 def policy(settings: choices.Settings) -> str:
@@ -157,12 +203,3 @@ def policy(settings: choices.Settings) -> str:
     if settings.every == "auto":
         return f"1 s to 5 min within {settings.max_overhead:g} %"
     return f"{settings.every:g} s"
-
-
-def become(order: Order, environment: dict[str, str]) -> NoReturn:
-    """Replace this process by the program's."""
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    argv = command_line(order)
-    os.execve(argv[0], argv, environment)

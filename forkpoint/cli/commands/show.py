@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from forkpoint.cli import options
 from forkpoint.cli.outcome import Outcome
 from forkpoint.journal import listing
+from forkpoint.journal.points import Run
 from forkpoint.model import Manifest
+from forkpoint.obstacles import advice
+
+_PLACES_SHOWN: Final = 5
 
 
 @click.command("show")
@@ -38,10 +44,23 @@ def show(ref: str, store: Path | None, as_json: bool) -> Outcome:
             "program": run.program,
             "argv": list(run.argv),
             "state": run.state,
+            **rhythm(run),
             **contents(manifest),
+            "advice": {item.reason: advice(item.reason) for item in manifest.refusals},
             "packs": [relative_path(pack) for pack in point.packs],
         }
     return Outcome("show", value, as_json)
+
+
+def rhythm(run: Run) -> dict[str, Any]:
+    """Where the commits of this run happen, most often first, and how long ago the newest was."""
+    places = Counter(point.location for point in run.points)
+    now = datetime.datetime.now(datetime.UTC)
+    newest = datetime.datetime.fromisoformat(run.points[0].created_at)
+    return {
+        "commits_at": [{"location": place, "count": count} for place, count in places.most_common(_PLACES_SHOWN)],
+        "newest_seconds_ago": round((now - newest).total_seconds(), 1),
+    }
 
 
 def contents(manifest: Manifest) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def _show(value: Value) -> Iterator[str]:
     split = ", ".join(f"{name} {milliseconds:.2f}" for name, milliseconds in value["split_ms"].items())
     yield f"    stopped     {value['stop_ms']:.2f} ms ({split}); the commit took {value['commit_ms']:.0f} ms beside it"
     yield f"    stdout      {value['stdout_bytes']} bytes written by then"
+    places = "; ".join(f"{item['location']}{_times(item['count'])}" for item in value["commits_at"])
+    yield f"    commits     of this run happen at {places}; the newest was {age(value['newest_seconds_ago'])} ago"
     yield ""
     rows = [(item["name"], item["type"], item["summary"], size(item["bytes"])) for item in value["variables"]]
     yield "variables" if rows else "variables: none"
@@ -67,7 +69,14 @@ def _show(value: Value) -> Iterator[str]:
     yield from _section("not captured", lost)
     yield from _section(
         "in the way of commits",
-        [f"{item['reason']}, at {item['location']}" + _times(item["count"]) for item in value["refusals"]],
+        [
+            line
+            for item in value["refusals"]
+            for line in (
+                f"{item['reason']}, at {item['location']}" + _times(item["count"]),
+                f"    -> {value['advice'][item['reason']]}",
+            )
+        ],
     )
     yield from _section("files", [_file(item) for item in value["files"]])
 
@@ -153,6 +162,14 @@ def moment(text: str) -> str:
         return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     except ValueError:
         return text
+
+
+def age(seconds: float) -> str:
+    """A time span in the unit a person would choose: `12 s`, `5 min`, `3 h`, `4 d`."""
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0.0):.0f} s"
 
 
 def size(count: int) -> str:

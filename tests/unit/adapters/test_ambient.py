@@ -21,8 +21,8 @@ import pytest
 from in_memory import dumps, loads
 
 from forkpoint.capture import adapters as adapter_files
-from forkpoint.capture import ambient
-from forkpoint.capture.adapters import environment, warning_filters
+from forkpoint.capture import ambient, provenance
+from forkpoint.capture.adapters import environment, library_changes, warning_filters
 from forkpoint.errors import ForkpointWarning, RestoreFailed
 
 
@@ -31,6 +31,8 @@ def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # Tests restore ambient state into this process; what pytest itself set up must survive them, unsaved.
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, getattr(sys, f"__{name}__"))
+    # What all test modules together do to libraries is no program's; test_library_changes runs programs of its own.
+    monkeypatch.setattr(library_changes, "_libraries", lambda own: [])
     named = list(logging.Logger.manager.loggerDict.values())
     loggers = [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
     handlers = [list(logger.handlers) for logger in loggers]
@@ -329,7 +331,7 @@ def test_a_failure_names_its_adapter() -> None:
 
 
 def test_provenance_is_plain_and_names_the_versions() -> None:
-    facts = ambient.provenance([sys.modules["__main__"]])
+    facts = provenance.collect([sys.modules["__main__"]])
     import json
 
     assert json.loads(json.dumps(facts))["packages"]["numpy"] == np.__version__

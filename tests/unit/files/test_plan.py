@@ -102,6 +102,13 @@ def test_a_large_file_is_cut_when_its_end_is_the_same_and_impossible_when_it_is_
     assert actions(decide([large])) == [("impossible", "/big")]
 
 
+def test_an_input_that_changed_is_refused_and_one_that_only_grew_is_not() -> None:
+    read = WrittenFile("/in", "input", 3, 0, None, "abc", "")
+    assert decide([read], here={"/in": b"abcdef"}) == []
+    assert actions(decide([read], here={"/in": b"xbc"})) == [("impossible", "/in")]
+    assert actions(decide([read])) == [("impossible", "/in")]
+
+
 def test_directories_come_before_their_files_and_go_after_them() -> None:
     files = [recorded("/a/b/file", b"x"), WrittenFile("/a/b", "directory", 0, 0o755, None, "", "")]
     touches = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journal_program import Program, content
 
-from forkpoint import errors
+from forkpoint import errors, limits
 from forkpoint.journal import connection, known, lease, pack, packfile, retention
 from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.reader import Reader
@@ -256,3 +256,18 @@ def test_choosing_keeps_what_it_says(
         assert all(row["label"] is None for row in mine if row["id"] in going) or not labelled
     ages = {row["id"]: age for row, (_, _, _, age) in zip(rows, shape, strict=True)}
     assert not within or all(ages[id] > within for id in going)
+
+
+def test_a_nearly_full_disk_keeps_two_and_labelled_ones(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    labelled = program.commit([os.urandom(100)], label="kept")
+    points = [program.commit([os.urandom(100)]) for _ in range(4)]
+    with program.home.writer_lock():
+        db = connection.open_writer(program.home)
+        try:
+            retention.after_commit(db, program.home, program.run.id, 5)
+            assert db.execute("SELECT COUNT(*) FROM point").fetchone()[0] == 5
+            monkeypatch.setattr(limits, "FREE_BYTES_MIN", 1 << 62)
+            retention.after_commit(db, program.home, program.run.id, 5)
+        finally:
+            db.close()
+    assert set(_ids(program.home)) == {labelled, *points[-2:]}

@@ -532,9 +532,11 @@ def body(side):
 handle = forker.fork(body, deadline_seconds=20, keep_fds=(go_r, out))
 for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGTSTP, signal.SIGPIPE):
     if s != signal.SIGTSTP:
+        before, deadline = len(handled), time.monotonic() + 10
         try:
             os.killpg(0, s)
-            time.sleep(0)
+            while len(handled) == before and s != signal.SIGPIPE and time.monotonic() < deadline:
+                time.sleep(0.001)
         except KeyboardInterrupt:
             handled.append(s)
     else:

@@ -12,8 +12,8 @@ REFUSED = {
     "hash": "a dict is asking A.__hash__()",
     "format": "an f-string is formatting a value by calling A.__format__()",
     "sort key": "sorted() is not Python code and is calling <lambda>()",
-    "map": "list() is not Python code and is calling <lambda>()",
-    "list(gen)": "list() is not Python code and is calling <genexpr>()",
+    "map of map": "list() is not Python code and is calling <lambda>()",
+    "map of lists": "list() is not Python code and is calling <genexpr>()",
     "enumerate(gen)": "a `for` loop is waiting for `enumerate`, which is calling <genexpr>()",
     "lru_cache": "cached() is cached by functools.lru_cache, which stores the result afterwards",
     "class body": "the body of class cls.<locals>.K is running",
@@ -32,7 +32,8 @@ TAKEN = (
     "enter, exit, contains, getitem, lt, class_getitem, descr get, descr set, descr delete, getattribute, missing, "
     "gen, gen2, cm in, in with cm, cm out, contextdecorator, exitstack, exec, eval, exec locals, recursion, coro, "
     "coro2, radd, matmul, neg, setitem, delitem, iadd, __next__, post_init, exc init, in except, enum missing, "
-    "static, classmethod, lambda, in f-string, assert, listcomp, setcomp, dictcomp, walrus"
+    "static, classmethod, lambda, in f-string, assert, listcomp, setcomp, dictcomp, walrus, map, list(gen), for map, "
+    "got bound"
 ).split(", ")
 
 

@@ -20,7 +20,7 @@ if verb == "show":
     if not state["count"]:
         sys.exit(14)
     shown = {"stdout_bytes": state["bytes"], "id": str(state["count"]), "created_at": state["at"], "location": "here"}
-    print(json.dumps(shown))
+    print(json.dumps(shown | {"state": "died"}))
 if verb == "restore":
     env |= {k: v for k, v in state["env"].items() if k != "FORKPOINT_FAULT"}
     env |= {"STANDIN_REPLAY": str(state["count"]), "STANDIN_BYTES": str(state["bytes"])}

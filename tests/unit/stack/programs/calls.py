@@ -62,6 +62,14 @@ tmp()
 sorted([3, 1], key=lambda x: (ck('sort key'), x)[1])
 list(map(lambda x: ck('map'), [1]))
 list(ck('list(gen)') for _ in range(1))
+for _ in map(lambda x: ck('for map'), [1]): pass
+again = lambda x: ck('map of map')
+list(map(again, map(again, [1])))
+list(map(list, [(ck('map of lists') for _ in [1])]))
+class Bound:
+    def step(self, *a): ck('got bound')
+    def run(self, *args, **kwargs): Bound.step.__get__(self)(*args, **kwargs)
+Bound().run(1, 2)
 sum(len(str(ck('sum gen'))) for _ in [1])
 any((ck('any'),) for _ in [1])
 for i, x in enumerate(ck('enumerate(gen)') for _ in [1]): pass

@@ -1,0 +1,65 @@
+"""What a process says on stderr when its program ends: what was kept, what was not, and how to go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from forkpoint import limits
+from forkpoint.say import say
+
+if TYPE_CHECKING:
+    from forkpoint.engine import Engine
+
+
+LOST_SHOWN: Final = 3
+
+PREEMPTED: Final = 75
+"""Exit status of a program that forkpoint stopped after the last checkpoint a SIGTERM asked for: it may go on."""
+
+
+@dataclass(slots=True)
+class Totals:
+    """What this process has done so far, for the line at the end of the run; `stop_seconds` and `child_seconds` are of
+    the last commit alone.
+    """
+
+    points: int = 0
+    failed: int = 0
+    bytes_new: int = 0
+    stopped_seconds: float = 0.0
+    worst_stop_seconds: float = 0.0
+    stop_seconds: float = 0.0
+    child_seconds: float = 0.0
+    began: float = field(default_factory=time.perf_counter)
+
+
+def tell(engine: Engine, status: int, finished: bool) -> None:
+    """One line of what was kept; what was missing from it; and after an abnormal end the exact next command."""
+    totals = engine.totals
+    elapsed = max(time.perf_counter() - totals.began, 1e-9)
+    failed = f", {totals.failed} failed" if totals.failed else ""
+    say(
+        f"{totals.points} restore points{failed}, stopped {100 * totals.stopped_seconds / elapsed:.2f} % of "
+        f"{elapsed:.1f} s, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
+        + (f", not captured: {lost(paths)}" if (paths := engine.losses.paths()) else "")
+    )
+    if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
+        say(f"no restore point was taken: {engine.obstacles.why()}")
+    if (status or not finished) and engine.parent:
+        say(f"to go on from the last restore point: {command(engine.parent[:12], engine.store.path)}")
+
+
+def lost(paths: Sequence[str]) -> str:
+    """Objects that were not captured, in a few words."""
+    shown = ", ".join(paths[:LOST_SHOWN])
+    return shown if len(paths) <= LOST_SHOWN else f"{shown} and {len(paths) - LOST_SHOWN} more"
+
+
+def command(reference: str, store: str) -> str:
+    """The command line that goes on from `reference`, to be pasted."""
+    import shlex
+
+    return shlex.join(["forkpoint", "restore", reference, "--store", store])

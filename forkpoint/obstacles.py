@@ -1,0 +1,51 @@
+"""What stands in the way of commits: counted by reason and place, and what may be done about it."""
+
+from __future__ import annotations
+
+from forkpoint import limits
+from forkpoint.model import Refusal
+
+
+class Obstacles:
+    """All refusals of a process so far."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def note(self, refusal: Refusal) -> None:
+        """Count what stands in the way of commits at a place; `show` lists it."""
+        key = (refusal.reason, refusal.location)
+        if key not in self._counts and len(self._counts) >= limits.REFUSALS_LISTED:
+            key = ("other reasons", "")
+        self._counts[key] = self._counts.get(key, 0) + refusal.count
+
+    def listed(self) -> tuple[Refusal, ...]:
+        """All of them."""
+        return tuple(Refusal(reason, location, count) for (reason, location), count in self._counts.items())
+
+    def why(self) -> str:
+        """The commonest reason why no commit was taken, in one sentence."""
+        reason, location = self._commonest()
+        return f"{reason} ({location})" if location else reason
+
+    def advice(self) -> str:
+        """What may be done about `why`."""
+        return advice(self._commonest()[0])
+
+    def _commonest(self) -> tuple[str, str]:
+        if not self._counts:
+            return "the program has not come to a place where one can be taken", ""
+        return max(self._counts, key=lambda key: self._counts[key])
+
+
+def advice(reason: str) -> str:
+    """What to do about what stands in the way of commits, by the words of `reason`."""
+    if "child process" in reason:
+        return "commits wait until it ends; between children, or with --ignore-threads 'child process*', they are taken"
+    if "graph" in reason:
+        return "commits are taken once backward() has used the graph up, or where its tensors are out of scope"
+    if "Thread" in reason or "thread" in reason:
+        return "commits wait until it ends; --ignore-threads GLOB takes them all the same, without its work"
+    if "memory" in reason:
+        return "commits wait for free memory; a smaller program, or a larger machine, is protected"
+    return "forkpoint.checkpoint() in a loop of the program's own takes one there; `forkpoint show` tells the rest"

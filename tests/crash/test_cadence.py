@@ -1,0 +1,80 @@
+"""Automatic commits keep their interval: not seldomer than asked for, and not as fast as children can write."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from harness import Bench, Program
+
+BUSY = """
+    import time
+    end = time.monotonic() + 3
+    while time.monotonic() < end:
+        sum(range(1000))
+    print("end")
+"""
+
+
+@pytest.fixture
+def make(tmp_path, python):
+    def make(code):
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "program.py").write_text(textwrap.dedent(code))
+        return Bench(Program("program", ("program.py",), source), tmp_path / "bench", python)
+
+    return make
+
+
+def test_commits_come_at_the_interval_asked_for(make):
+    here = make(BUSY)
+    ran = here.run("--every", "0.8", "--keep-last", "50")
+    assert ran.out == b"end\n", ran.err.decode()[-2000:]
+    points = here.json("log")["runs"][0]["points"]
+    assert 2 <= len(points) <= 3, [p["created_at"] for p in points]
+
+
+def test_require_within_stops_a_program_that_cannot_be_protected_and_says_why(make):
+    here = make("""
+        import threading, time
+        threading.Thread(target=time.sleep, args=(60,), daemon=True, name="in the way").start()
+        while True:
+            time.sleep(0.01)
+    """)
+    ran = here.run("--every", "0.1", "--require-within", "1", "-q")
+    assert ran.status == 1, ran.err.decode()[-2000:]
+    assert b"--require-within" in ran.err and b"in the way" in ran.err
+
+
+def test_require_within_stops_a_program_in_a_long_c_call_and_the_next_run_goes_on(make):
+    here = make("""
+        import time, forkpoint
+        taken = forkpoint.checkpoint(wait=True)
+        print("point", flush=True)
+        if not taken.restored:
+            time.sleep(60)
+        print("end")
+    """)
+    ran = here.run("--require-within", "1")
+    assert (ran.status, ran.out) == (1, b"point\n"), ran.err.decode()[-2000:]
+    assert b"to go on from the last one: forkpoint restore" in ran.err
+    assert here.run("--require-within", "30").out == b"point\nend\n"
+
+
+def test_require_within_leaves_a_protected_program_alone(make):
+    here = make(BUSY)
+    ran = here.run("--every", "0.3", "--require-within", "2")
+    assert (ran.status, ran.out) == (0, b"end\n"), ran.err.decode()[-2000:]
+
+
+def test_retention_while_running_keeps_what_keep_within_says(make):
+    here = make("""
+        import forkpoint
+        for i in range(8):
+            forkpoint.checkpoint("kept" if i == 1 else None, wait=True)
+    """)
+    assert here.run("--keep-last", "2").status == 0
+    assert [p["seq"] for p in here.json("log")["runs"][0]["points"]] == [8, 7, 2]
+    assert here.run("--keep-last", "2", "--keep-within", "1h").status == 0
+    assert len(here.json("log")["runs"][0]["points"]) == 8

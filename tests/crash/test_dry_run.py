@@ -1,0 +1,91 @@
+"""`run --dry-run` tells what a restore point would hold, where the first would be, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from harness import Bench, Program
+
+
+@pytest.fixture
+def make(tmp_path, python):
+    def make(code):
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "program.py").write_text(textwrap.dedent(code))
+        made = Bench(Program("program", ("program.py",), source), tmp_path / "bench", python, automatic=True)
+        (made.scratch / "tmp").mkdir()
+        made.env["TMPDIR"] = str(made.scratch / "tmp")
+        made.env["XDG_STATE_HOME"] = str(made.scratch / "state")
+        return made
+
+    return make
+
+
+def test_it_tells_what_would_be_saved_what_not_and_where(make):
+    here = make("""
+        import socket, sys
+        weights = bytearray(3_000_000)
+        plug = socket.socketpair()
+        print("begins", flush=True)
+        def work(n):
+            return sum(range(n))
+        while True:
+            work(1000)
+    """)
+    ran = here.run("--dry-run")
+    said = ran.err.decode()
+    assert (ran.status, ran.out) == (0, b"begins\n"), said[-2000:]
+    assert "would be saved: 2.9 MiB" in said and "weights: bytearray" in said
+    assert "would not be saved:" in said and "plug" in said
+    assert "the first commit points are:" in said and "program.py:" in said
+    assert all(line.startswith("forkpoint: ") for line in said.splitlines())
+    assert not here.store.exists() and not list((here.scratch / "tmp").iterdir())
+    assert not list((here.scratch / "state").rglob("*")) or not list((here.scratch / "state" / "forkpoint").iterdir())
+
+
+def test_a_checkpoint_of_the_program_ends_it_too(make):
+    here = make("""
+        import forkpoint
+        print("before", flush=True)
+        forkpoint.checkpoint("mine")
+        print("after", flush=True)
+    """)
+    ran = here.run("--dry-run", "--every", "3600")
+    assert (ran.status, ran.out) == (0, b"before\n"), ran.err.decode()[-2000:]
+    assert b"program.py:4" in ran.err
+
+
+def test_a_program_that_ends_first_says_so(make):
+    ran = make("import sys; sys.exit(5)").run("--dry-run")
+    assert ran.status == 5 and b"nothing was captured" in ran.err, ran.err.decode()[-2000:]
+
+
+def test_what_is_not_captured_is_told_once_and_at_the_end(make):
+    here = make("""
+        import socket, forkpoint
+        plug = socket.socketpair()
+        for i in range(3):
+            forkpoint.checkpoint(wait=True)
+    """)
+    ran = here.run()
+    lines = [line for line in ran.err.decode().splitlines() if "not captured: " in line]
+    assert len(lines) == 2 and all("plug" in line for line in lines), ran.err.decode()[-2000:]
+    assert "restore points" in lines[1]
+    assert b"not captured" not in here.run("-q").err
+
+
+def test_after_an_abnormal_end_the_exact_next_command_is_told(make):
+    here = make("""
+        import forkpoint, sys
+        taken = forkpoint.checkpoint(wait=True)
+        print("point", flush=True)
+        if not taken.restored:
+            raise ValueError("on purpose")
+    """)
+    ran = here.run()
+    (line,) = [line for line in ran.err.decode().splitlines() if "to go on from the last restore point" in line]
+    words = line.partition(": forkpoint ")[2].split()
+    restored = here.call(["-m", "forkpoint", *words])
+    assert (restored.status, restored.out) == (0, b"point\n"), restored.err.decode()[-2000:]
