@@ -31,18 +31,21 @@ def relocate(elsewhere: Callable[[str], str]) -> None:
     _elsewhere = elsewhere
 
 
-def _reopen(path: str, flags: int) -> int:
-    return os.open(_elsewhere(path), flags & ~_ONCE, 0o666)
+def _reopen(path: str, flags: int, number: int) -> int:
+    """A descriptor of the file: `number` when that is free."""
+    descriptor = os.open(_elsewhere(path), flags & ~_ONCE, 0o666)
+    if descriptor == number or _in_use(number):
+        return descriptor
+    wanted = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, number)
+    os.close(descriptor)
+    return wanted
 
 
 def open_raw(kind: Any, path: str, mode: str, number: int, position: int) -> Any:
     """A raw file on `path` where it stood; on its old descriptor number when that is free."""
     raw = _io.FileIO.__new__(kind)
-    _io.FileIO.__init__(raw, path, mode, opener=_reopen)
-    if raw.fileno() != number and not _in_use(number):
-        wanted = fcntl.fcntl(raw.fileno(), fcntl.F_DUPFD_CLOEXEC, number)
-        raw.close()
-        _io.FileIO.__init__(raw, path, mode, opener=lambda path, flags: wanted)
+    # Initialized once: a FileIO that was closed before says so to flush() for good (iobase_is_closed, iobase.c).
+    _io.FileIO.__init__(raw, path, mode, opener=lambda path, flags: _reopen(path, flags, number))
     if "a" not in mode:
         os.lseek(raw.fileno(), position, os.SEEK_SET)
     return raw

@@ -118,6 +118,17 @@ def _doctor(value: Value) -> Iterator[str]:
     yield "this machine can take and restore checkpoints" if value["ok"] else "forkpoint cannot work here: see FAIL"
 
 
+def _objects(value: Value) -> Iterator[str]:
+    """A table in Markdown: yes, no, or - for not tried."""
+    yield "| library | object | saved | equal | aliases | same bytes | |"
+    yield "|---|---|---|---|---|---|---|"
+    signs = {True: "yes", False: "no", None: "-"}
+    for row in value["objects"]:
+        marks = " | ".join(signs[row[name]] for name in ("captured", "equal", "aliased", "stable"))
+        note = " ".join(row["note"].split()).replace("|", "/")
+        yield f"| {row['library']} | {row['name']} | {marks} | {note if row['expected'] else f'UNEXPECTED: {note}'} |"
+
+
 _REPORTS: Final[Mapping[str, Callable[[Value], Iterator[str]]]] = {
     "log": _log,
     "show": _show,
@@ -125,6 +136,7 @@ _REPORTS: Final[Mapping[str, Callable[[Value], Iterator[str]]]] = {
     "forget": _forget,
     "key": _key,
     "doctor": _doctor,
+    "objects": _objects,
 }
 
 
