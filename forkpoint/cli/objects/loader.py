@@ -37,7 +37,8 @@ def _load(case: catalogue.Case, number: int, path: Path) -> dict[str, Any]:
         ambient.prepare(preamble.facts)
         decode(saved["pods"], chunks)
         module = sys.modules[module_of(number)]
-        result["aliased"] = module.__dict__["alias"][0] is module.__dict__["obj"]
+        obj, alias = module.__dict__["obj"], module.__dict__["alias"][0]
+        result["aliased"] = alias is obj or (isinstance(obj, int | float) and alias == obj)  # which have no identity
         result["before"] = picture.of(module.__dict__["obj"])
     except Exception:  # noqa: BLE001 - whatever a library raises is the answer
         result["failed"] = traceback.format_exc(limit=-2)
