@@ -106,7 +106,7 @@ class Engine:
         self._trigger.start()
 
     def _watch_files(self, known: Iterable[str]) -> None:
-        self._files.watch(known=known, committing=lambda: self.busy, failed=self.failed)
+        self._files.watch(known=known, after_a_point=self.restored, committing=lambda: self.busy, failed=self.failed)
 
     def pause(self) -> None:
         """No automatic commit begins after this; a child at work finishes its own."""
@@ -230,7 +230,7 @@ class Engine:
             found=found,
             before=ambient.before_fork(),
             opened=opened,
-            files=self._files.at_commit(point, opened),
+            files=self._files.at_commit(opened),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
             started_ns=time.monotonic_ns(),

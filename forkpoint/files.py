@@ -24,7 +24,6 @@ class AtCommit:
     """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), those open
     for reading with their sizes, and the wall clock in nanoseconds."""
 
-    point: str
     states: Mapping[str, FileState]
     writing: Mapping[str, bool]
     reading: Mapping[str, int]
@@ -40,7 +39,14 @@ class Files:
         self._max_bytes = max_bytes
         self._written: Written | None = None
 
-    def watch(self, *, known: Iterable[str], committing: Callable[[], bool], failed: Callable[[str], None]) -> None:
+    def watch(
+        self,
+        *,
+        known: Iterable[str],
+        after_a_point: bool,
+        committing: Callable[[], bool],
+        failed: Callable[[str], None],
+    ) -> None:
         """Note every change from here on; later calls do nothing.
 
         `known`: paths that the restore point this process came from names.
@@ -53,6 +59,7 @@ class Files:
                 ignored=(self._home.path,),
                 before=filelog.touches(self._home, self._run),
                 known=known,
+                after_a_point=after_a_point,
                 max_bytes=self._max_bytes,
                 committing=committing,
                 failed=failed,
@@ -66,15 +73,15 @@ class Files:
         if self._written is not None:
             self._written.stop()
 
-    def at_commit(self, point: str, opened: Sequence[OpenFile]) -> AtCommit:
+    def at_commit(self, opened: Sequence[OpenFile]) -> AtCommit:
         """In the program: microseconds for each file changed since the last commit point."""
         if self._written is None:
-            return AtCommit(point, {}, {}, {}, 0)
+            return AtCommit({}, {}, {}, 0)
         committed_ns = time.time_ns()
-        writing = self._written.at_commit(point, opened)
+        writing = self._written.at_commit(opened)
         states = self._written.states
         reading = {file.path: file.size for file in opened if file.size and file.path not in states}
-        return AtCommit(point, states, writing, reading, committed_ns)
+        return AtCommit(states, writing, reading, committed_ns)
 
     def store(self, sink: ChunkSink, moment: AtCommit) -> FileWriter:
         """In the child: what every file held at the commit point."""
@@ -83,7 +90,7 @@ class Files:
             opened=moment.writing,
             committed_ns=moment.committed_ns,
             stored=contents.read(self._home, self._run),
-            touched=lambda: self._since(moment.point),
+            touched=self._since,
             open_kept=lambda touch: filelog.open_kept(self._home, touch),
             max_bytes=self._max_bytes,
         )
@@ -95,10 +102,10 @@ class Files:
             contents.write(self._home, self._run, writer.stored)
         return writer
 
-    def _since(self, point: str) -> dict[str, Touch]:
+    def _since(self) -> dict[str, Touch]:
         """By path, what was touched since the commit point; the touch that kept a copy, where there is one."""
         found: dict[str, Touch] = {}
-        for touch in filelog.touches(self._home, self._run, since=point):
+        for touch in filelog.touches(self._home, self._run, filelog.NOW):
             if touch.path not in found or found[touch.path].kept is None:
                 found[touch.path] = touch
         return found

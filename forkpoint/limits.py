@@ -33,6 +33,10 @@ TAIL_BYTES: Final = 1 << 20
 FILE_TIME_STEP_NS: Final = 20_000_000
 """Longer than the step of the kernel's file times: two changes closer together can leave the same time."""
 
+KEPT_BYTES_MAX: Final = 1 << 30
+"""Of files a program changes or removes that no restore point holds, what is kept at most: disk space that the program
+may be freeing. What is beyond cannot be put back for older restore points."""
+
 FILES_MAX: Final = 100_000
 """Paths one program may change before no more are noted: a bound on memory and manifests, said when it is reached."""
 

@@ -1,8 +1,9 @@
 """Which files the program changes: told by audit events before they happen, and read at the commit point.
 
-The first change of a path since a commit point is noted in a log that survives the process (`Log`), with what was there
-before; all later ones cost a look into a dict. At a commit point only what was touched, or is open for writing, is
-asked about again. Nothing here reads a file's content, except to keep what is about to be lost.
+The first change of a path after a restore point is noted in a log that survives the process (`Log`), with what was
+there before; so is the first since a commit point while its child reads files. All others cost a look into a set. At a
+commit point only what was touched, or is open for writing, is asked about again. Nothing here reads a file's content,
+except to keep what is about to be lost.
 
 Not seen: C code that opens files by itself, other processes, and writes through a memory map. What is never noted:
 the store, devices, and compiled Python files.
@@ -29,16 +30,16 @@ _AT_WORKING_DIRECTORY: Final = -1
 class Log(Protocol):
     """Where touches go; implemented by `journal.filelog`."""
 
-    def touch(self, touch: Touch) -> None:
-        """Note what is about to be changed, before it is."""
+    def touch(self, touch: Touch, *, original: bool) -> None:
+        """Note what is about to be changed, before it is; `original`: as it was before the program changed it."""
         ...
 
-    def mark(self, point: str) -> None:
-        """What comes now happens after this commit point."""
-        ...
-
-    def keep(self, path: str, *, replaced: bool) -> tuple[str, str]:
+    def keep(self, path: str, *, replaced: bool, original: bool) -> tuple[str, str]:
         """Keep what is at `path`: its name and digest."""
+        ...
+
+    def begin_anew(self) -> None:
+        """Here is a commit point: what was noted for the child before it is no longer needed."""
         ...
 
 
@@ -64,13 +65,14 @@ class Written:
         ignored: Collection[str],
         before: Iterable[Touch],
         known: Iterable[str],
+        after_a_point: bool,
         max_bytes: int,
         committing: Callable[[], bool],
         failed: Callable[[str], None],
     ) -> None:
         """`ignored`: directories never noted. `before`: what the log holds already; `known`: other paths changed before
-        this process began. `max_bytes`: what is kept of a file at most. `committing`: whether a child is reading files.
-        `failed` is told what went wrong.
+        this process began. `after_a_point`: there are restore points already. `max_bytes`: what is kept of a file at
+        most. `committing`: whether a child is reading files. `failed` is told what went wrong.
         """
         self.states: dict[str, FileState] = {}
         self._log = log
@@ -83,8 +85,15 @@ class Written:
         self._touched: set[tuple[str, bool]] = set()
         self._asked: set[tuple[str, Change]] = set()
         self._unkept: set[str] = set()
+        self._kept_bytes = 0
+        self._any_point = after_a_point
         for touch in before:
-            self._count(touch)
+            self.states[touch.path] = touch.was
+            self._unkept.discard(touch.path)
+            if touch.kept is not None:
+                self._kept_bytes += touch.was.size
+            elif touch.was.kind == "file":
+                self._unkept.add(touch.path)
         for path in [*self.states, *known]:
             self.states[path] = look(path)
         self._writing = dict.fromkeys(self.states, False)  # a restored process has some of them open
@@ -98,11 +107,11 @@ class Written:
         """Changes are no longer noted: the program is over."""
         _native.audit_stop()
 
-    def at_commit(self, point: str, opened: Sequence[OpenFile]) -> dict[str, bool]:
+    def at_commit(self, opened: Sequence[OpenFile]) -> dict[str, bool]:
         """Bring `states` up to date; the files open for writing, and whether they are only added to, as their offsets
         tell.
 
-        What is touched from here on happens after the commit point of `point`.
+        What is touched from here on happens after this commit point.
         """
         for path in {*(path for path, _ in self._touched), *self._writing}:
             self.states[path] = look(path)
@@ -115,12 +124,13 @@ class Written:
                 self.states[file.path] = state
                 grows = bool(file.flags & os.O_APPEND) or file.offset >= state.size
                 writing[file.path] = writing.get(file.path, True) and grows
+        self._any_point = True
         self._writing = writing
         self._touched.clear()
         self._asked.clear()
         self._silent = True  # what the log opens beneath a directory's descriptor has no path that could be ignored
         try:
-            self._log.mark(point)
+            self._log.begin_anew()
         finally:
             self._silent = False
         return writing
@@ -173,6 +183,7 @@ class Written:
         return path.startswith(self._ignored) or "/__pycache__/" in path
 
     def _remember(self, path: str, change: Change) -> None:
+        """Note what is at `path` where somebody may need it: a restore to an earlier point, or the child at work."""
         was = look(path)
         first = path not in self.states
         if was.kind == "other":
@@ -180,22 +191,26 @@ class Written:
         if first and len(self.states) >= limits.FILES_MAX:
             self._failed(f"more than {limits.FILES_MAX:,} files are changed: a restore leaves the others as they are")
             return
-        kept, digest = None, ""
-        needed = first or path in self._unkept or self._committing()
-        if was.kind == "file" and change != "append" and needed and was.size <= self._max_bytes:
-            kept, digest = self._log.keep(path, replaced=change == "replace")
-        touch = Touch(path, change, was, kept, digest)
-        self._log.touch(touch)
-        self._count(touch)
+        endangered = was.kind == "file" and change != "append" and was.size <= self._max_bytes
+        if first:
+            self.states[path] = was
+        if self._any_point and (first or (endangered and path in self._unkept)):
+            self._note_original(path, change, was, endangered=endangered, first=first)
+        if not first and self._committing():
+            kept = self._log.keep(path, replaced=change == "replace", original=False) if endangered else (None, "")
+            self._log.touch(Touch(path, change, was, *kept), original=False)
 
-    def _count(self, touch: Touch) -> None:
-        """What was at a path when it was touched first must be kept before it can be lost."""
-        if touch.path not in self.states:
-            self.states[touch.path] = touch.was
-            if touch.was.kind == "file" and touch.kept is None:
-                self._unkept.add(touch.path)
-        elif touch.kept is not None:
-            self._unkept.discard(touch.path)
+    def _note_original(self, path: str, change: Change, was: FileState, *, endangered: bool, first: bool) -> None:
+        """For restores to points that do not know the path; before the first point there are none."""
+        kept: tuple[str | None, str] = (None, "")
+        if endangered and self._kept_bytes + was.size <= limits.KEPT_BYTES_MAX:
+            kept = self._log.keep(path, replaced=change == "replace", original=True)
+            self._kept_bytes += was.size
+        self._log.touch(Touch(path, change, was, *kept), original=True)
+        if kept[0] is not None:
+            self._unkept.discard(path)
+        elif first and was.kind == "file":
+            self._unkept.add(path)
 
 
 def _stamped(file: OpenFile) -> FileState:

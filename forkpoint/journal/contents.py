@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import astuple
+from json import dumps, loads  # by name: the program may put something else into `json`
 
 from forkpoint.journal import durable, seal
 from forkpoint.journal.home import Home
@@ -29,7 +29,7 @@ def write(home: Home, run: str, contents: Contents) -> None:
         path: [*astuple(state), base64.b64encode(b"".join(chunks)).decode()]
         for path, (state, chunks) in contents.items()
     }
-    body = json.dumps(rows, separators=(",", ":"))
+    body = dumps(rows, separators=(",", ":"))
     name = f"{run}.contents"
     with home.held("leases") as directory:
         temporary = f"{name}.{os.getpid()}"
@@ -53,7 +53,7 @@ def read(home: Home, run: str) -> Contents:
             return {}
         return {
             path: (FileState(*state), _split(base64.b64decode(chunks)))
-            for path, (*state, chunks) in json.loads(body).items()
+            for path, (*state, chunks) in loads(body).items()
         }
     except (OSError, ValueError, TypeError):
         return {}

@@ -1,13 +1,17 @@
-"""What a program does to files, said before it happens: `leases/<run>.files`.
+"""What a program does to files, said before it happens, in two logs of one format.
+
+`leases/<run>.files` says of each path what was there before the run first changed it after a restore point: what
+restoring needs for paths the restore point does not know. `leases/<run>.now` says what was changed since the last
+commit point while its child was at work: what that child needs. It begins anew at each commit point, so that neither
+grows with time.
 
 One line each, appended with a single write:
 
-    64 hex digits   tag: keyed BLAKE3 over "files", the run, the tag of the line before ("" at first) and the JSON
+    64 hex digits   tag: keyed BLAKE3 over the log's suffix, the run, the tag of the line before ("" at first), the JSON
     a space, JSON, newline
 
-The JSON is a touch, `{"path", "change", "was": {"kind", "size", "mode", "mtime_ns", "inode"}, "kept", "digest"}`, or a
-mark, `{"point": id}`, written at the commit point of that restore point. `kept` names `leases/<run>.kept.<n>`, a copy
-of (or another name for) what was at the path.
+The JSON is a touch: `{"path", "change", "was": {"kind", "size", "mode", "mtime_ns", "inode"}, "kept", "digest"}`.
+`kept` names a file beside the log, `<log>.<n>`: a copy of, or another name for, what was at the path.
 
 Lines survive the death of every process, which is what they are for; they are not forced to disk one by one, since that
 would cost the program more than its own writes: after a power failure the last ones may be missing, and files first
@@ -18,10 +22,10 @@ the whole log unusable, since it says what to do to the user's files.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import stat
 from collections.abc import Iterator
+from json import dumps, loads  # by name: the program may put something else into `json`
 from typing import Any
 
 import blake3
@@ -34,19 +38,22 @@ from forkpoint.model import FileState, Touch
 _BYTES_MAX = 1 << 30
 _COPY_BYTES = 1 << 20
 
+FILES = "files"
+NOW = "now"
 
-class FileLog:
-    """Writes the log of one run, in the program's process. Opens its files anew each time and holds no descriptor."""
 
-    def __init__(self, home: Home, run: str) -> None:
+class _Log:
+    """One of the two logs, being written. Opens its files anew each time and holds no descriptor."""
+
+    def __init__(self, home: Home, run: str, suffix: str) -> None:
         """Go on behind the last sound line. Raises IntegrityError for a log that cannot be believed."""
         self._home = home
         self._run = run
-        self._name = f"{run}.files"
-        lines, length = _read(home, run)
+        self._suffix = suffix
+        self._name = f"{run}.{suffix}"
+        lines, length = _read(home, run, suffix)
         self._last = lines[-1][0] if lines else ""
-        self._number = sum("path" in fields for _, fields in lines)
-        self._made = False
+        self._number = len(lines)
         if lines:
             with home.held("leases") as directory:
                 fd = durable.open_beneath(directory, (self._name,), os.O_WRONLY)
@@ -55,32 +62,12 @@ class FileLog:
                 finally:
                     os.close(fd)
 
-    def touch(self, touch: Touch) -> None:
-        """Note what is about to be changed. Once this returns, it is known whatever becomes of this process."""
+    def append(self, touch: Touch) -> None:
         was = touch.was
-        self._append(
-            {
-                "path": touch.path,
-                "change": touch.change,
-                "was": {
-                    "kind": was.kind,
-                    "size": was.size,
-                    "mode": was.mode,
-                    "mtime_ns": was.mtime_ns,
-                    "inode": was.inode,
-                },
-                "kept": touch.kept,
-                "digest": touch.digest,
-            }
-        )
-
-    def mark(self, point: str) -> None:
-        """What is noted from here on happens after the commit point of `point`."""
-        self._append({"point": point})
-
-    def _append(self, fields: dict[str, Any]) -> None:
-        body = json.dumps(fields, separators=(",", ":"))
-        tag = self._home.seal.tag("files", self._run, self._last, body).hex()
+        state = {"kind": was.kind, "size": was.size, "mode": was.mode, "mtime_ns": was.mtime_ns, "inode": was.inode}
+        fields = {"path": touch.path, "change": touch.change, "was": state, "kept": touch.kept, "digest": touch.digest}
+        body = dumps(fields, separators=(",", ":"))
+        tag = self._home.seal.tag(self._suffix, self._run, self._last, body).hex()
         with self._home.held("leases") as directory:
             fd = durable.open_beneath(directory, (self._name,), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
@@ -90,12 +77,8 @@ class FileLog:
         self._last = tag
 
     def keep(self, path: str, *, replaced: bool) -> tuple[str, str]:
-        """Keep the file at `path`: (name, digest). One that is `replaced` as a whole only needs another name.
-
-        Raises OSError when it cannot be read or there is no room.
-        """
         self._number += 1
-        name = f"{self._run}.kept.{self._number}"
+        name = f"{self._name}.{self._number}"
         with self._home.held("leases") as directory:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=directory)
@@ -107,6 +90,37 @@ class FileLog:
                 with contextlib.suppress(OSError):
                     os.unlink(name, dir_fd=directory)
                 raise
+
+    def begin_anew(self) -> None:
+        if self._last or self._number:
+            _remove(self._home, self._name)
+            self._last, self._number = "", 0
+
+
+class FileLog:
+    """Writes both logs of one run, in the program's process."""
+
+    def __init__(self, home: Home, run: str) -> None:
+        """Go on behind the last sound lines. Raises IntegrityError for a log that cannot be believed."""
+        self._files = _Log(home, run, FILES)
+        _remove(home, f"{run}.{NOW}")  # of a process that is dead, and so is its child
+        self._now = _Log(home, run, NOW)
+
+    def touch(self, touch: Touch, *, original: bool) -> None:
+        """Note what is about to be changed; `original`: for the first time. Once this returns, it is known whatever
+        becomes of this process."""
+        (self._files if original else self._now).append(touch)
+
+    def keep(self, path: str, *, replaced: bool, original: bool) -> tuple[str, str]:
+        """Keep the file at `path`: (name, digest). One that is `replaced` as a whole only needs another name.
+
+        Raises OSError when it cannot be read or there is no room.
+        """
+        return (self._files if original else self._now).keep(path, replaced=replaced)
+
+    def begin_anew(self) -> None:
+        """A commit point: what the child of the one before needed is over."""
+        self._now.begin_anew()
 
 
 def _linked(path: str, directory: int, name: str) -> bool:
@@ -158,39 +172,46 @@ def _copy(path: str, directory: int, name: str) -> str:
         os.close(source)
 
 
-def _read(home: Home, run: str) -> tuple[list[tuple[str, dict[str, Any]]], int]:
+def _read(home: Home, run: str, suffix: str) -> tuple[list[tuple[str, dict[str, Any]]], int]:
     """(tag, fields) of every sound line, and how many bytes they take."""
+    words = f"the log of changed files of run {run[:8]}"
     with home.held("leases") as directory:
         try:
-            data = durable.read_file(directory, f"{run}.files", _BYTES_MAX)
+            data = durable.read_file(directory, f"{run}.{suffix}", _BYTES_MAX)
         except FileNotFoundError:
             return [], 0
         except (OSError, ValueError) as problem:
-            raise IntegrityError(f"the log of changed files of run {run[:8]} cannot be read: {problem}") from None
+            raise IntegrityError(f"{words} cannot be read: {problem}") from None
     *lines, torn = data.split(b"\n")
     found: list[tuple[str, dict[str, Any]]] = []
     last = ""
     for number, line in enumerate(lines, 1):
         tag, _, body = line.decode("ascii", "replace").partition(" ")
-        if not seal.same(home.seal.tag("files", run, last, body).hex().encode(), tag.encode("ascii", "replace")):
-            raise IntegrityError(f"the log of changed files of run {run[:8]} is damaged in line {number}")
+        if not seal.same(home.seal.tag(suffix, run, last, body).hex().encode(), tag.encode("ascii", "replace")):
+            raise IntegrityError(f"{words} is damaged in line {number}")
         last = tag
-        found.append((tag, json.loads(body)))
+        found.append((tag, loads(body)))
     return found, len(data) - len(torn)
 
 
-def touches(home: Home, run: str, *, since: str | None = None) -> list[Touch]:
-    """What the run has touched, in order; with `since`, only after the last mark of that restore point.
+def touches(home: Home, run: str, suffix: str = FILES) -> list[Touch]:
+    """What is in one of the run's logs, in order. Raises IntegrityError when it is damaged."""
+    return [Touch(**{**fields, "was": FileState(**fields["was"])}) for _, fields in _read(home, run, suffix)[0]]
 
-    Raises IntegrityError when the log is damaged.
-    """
-    found: list[Touch] = []
-    for _, fields in _read(home, run)[0]:
-        if "path" in fields:
-            found.append(Touch(**{**fields, "was": FileState(**fields["was"])}))
-        elif fields.get("point") == since:
-            found.clear()
-    return found
+
+def forget(home: Home, run: str) -> None:
+    """Remove what was noted and kept for a run that nobody will restore any more."""
+    for suffix in (FILES, NOW, "contents"):
+        _remove(home, f"{run}.{suffix}")
+
+
+def _remove(home: Home, name: str) -> None:
+    """Remove a log and what was kept beside it."""
+    with home.held("leases") as directory:
+        for found in os.listdir(directory):
+            if found == name or found.startswith(f"{name}."):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(found, dir_fd=directory)
 
 
 def open_kept(home: Home, touch: Touch) -> int:

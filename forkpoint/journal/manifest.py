@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import json
+from json import dumps, loads  # by name: the program may put something else into `json`
 from typing import Any
 
 from forkpoint import errors, model
@@ -53,7 +53,7 @@ def to_bytes(envelope: Envelope) -> bytes:
         "run": envelope.run.fields(),
         "manifest": fields,
     }
-    return json.dumps(whole, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return dumps(whole, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
 def _read_pod(fields: dict[str, Any]) -> model.Pod:
@@ -65,7 +65,7 @@ def _read_pod(fields: dict[str, Any]) -> model.Pod:
 def from_bytes(data: bytes) -> Envelope:
     """The envelope in authenticated bytes. A later schema than this raises `IntegrityError` naming it."""
     try:
-        whole = json.loads(data.decode("utf-8", "surrogatepass"))
+        whole = loads(data.decode("utf-8", "surrogatepass"))
         if whole["schema"] != _SCHEMA:
             raise errors.IntegrityError(f"a manifest of schema {whole['schema']}; this forkpoint reads {_SCHEMA}")
         fields = dict(whole["manifest"])

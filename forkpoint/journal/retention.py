@@ -230,6 +230,7 @@ def _sweep(db: connection.Connection, home: Home, result: Forgotten) -> None:
             run, _, rest = name.partition(".known.")
             if rest and not lease.is_alive(home, run):
                 _sweep_file(directory, name, None)
+    _sweep_file_logs(db, home)
     if anchor.read(home) is None:
         return  # a copy may have come without its WAL: then an unnamed pack may be a restore point's
     from forkpoint.journal import packfile, rebuild
@@ -246,6 +247,18 @@ def _sweep(db: connection.Connection, home: Home, result: Forgotten) -> None:
                 *directories, name = pack_place.parts(pack)
                 with home.held(*directories) as directory:
                     _sweep_file(directory, name, result)
+
+
+def _sweep_file_logs(db: connection.Connection, home: Home) -> None:
+    """What runs noted and kept of files, once they have no restore point left to put files back to."""
+    from forkpoint.journal import filelog
+
+    with home.held("leases") as directory:
+        noted = {name.partition(".")[0] for name in os.listdir(directory) if f".{filelog.FILES}" in name}
+    restorable = {row["run"] for row in db.execute("SELECT DISTINCT run FROM point")}
+    for run in noted - restorable:
+        if is_id(run) and not lease.is_alive(home, run):
+            filelog.forget(home, run)
 
 
 def _sweep_file(directory: int, name: str, result: Forgotten | None) -> None:

@@ -33,12 +33,13 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
 
 @pytest.fixture
 def watch(store: Home) -> Iterator[Watch]:
-    def make(*, committing: bool = False, max_bytes: int = 1 << 20) -> Written:
+    def make(*, committing: bool = False, after_a_point: bool = True, max_bytes: int = 1 << 20) -> Written:
         watched = Written(
             filelog.FileLog(store, RUN),
             ignored=(store.path,),
             before=filelog.touches(store, RUN),
             known=(),
+            after_a_point=after_a_point,
             max_bytes=max_bytes,
             committing=lambda: committing,
             failed=pytest.fail,
@@ -59,7 +60,7 @@ def content(store: Home, touch: Touch) -> bytes:
         return file.read()
 
 
-def test_each_way_to_change_a_file_is_noted_once_between_two_commit_points(store: Home, watch: Watch) -> None:
+def test_each_way_to_change_a_file_is_noted_once(store: Home, watch: Watch) -> None:
     watched = watch()
     for _ in range(3):
         with open("rows", "a") as file:
@@ -67,9 +68,21 @@ def test_each_way_to_change_a_file_is_noted_once_between_two_commit_points(store
         with open("state", "w") as file:
             file.write("x")
     assert noted(store) == [("rows", "append", "absent"), ("state", "change", "absent")]
-    watched.at_commit("point", ())
+    watched.at_commit(())
     open("rows", "a").close()
-    assert noted(store)[2:] == [("rows", "append", "file")]
+    assert len(noted(store)) == 2, "the restore point to come knows them"
+
+
+def test_before_the_first_commit_point_nothing_is_noted_or_kept(store: Home, watch: Watch) -> None:
+    Path("input").write_text("old")
+    watched = watch(after_a_point=False)
+    Path("input").write_text("new")
+    os.remove("input")
+    assert noted(store) == []
+    assert [state.kind for path, state in watched.states.items() if path.endswith("/input")] == ["file"]
+    watched.at_commit(())
+    Path("later").write_text("new")
+    assert noted(store) == [("later", "change", "absent")]
 
 
 def test_renaming_over_removing_and_directories_are_noted(store: Home, watch: Watch) -> None:
@@ -110,7 +123,7 @@ def test_what_was_only_appended_to_is_kept_when_it_is_then_written_over(store: H
     watched = watch()
     with open("rows", "a") as file:
         file.write("+")
-    watched.at_commit("point", ())
+    watched.at_commit(())
     open("rows", "w").close()
     first, second = filelog.touches(store, RUN)
     assert (first.kept, first.was.size, content(store, second)) == (None, 3, b"old+")
@@ -119,10 +132,15 @@ def test_what_was_only_appended_to_is_kept_when_it_is_then_written_over(store: H
 def test_a_file_changed_while_the_child_reads_is_kept_again_and_else_not(store: Home, watch: Watch) -> None:
     watched = watch(committing=True)
     Path("state").write_text("one")
-    watched.at_commit("point", ())
+    watched.at_commit(())
     Path("state").write_text("two")
-    (touch,) = filelog.touches(store, RUN, since="point")
+    (touch,) = filelog.touches(store, RUN, filelog.NOW)
     assert content(store, touch) == b"one"
+    Path("state").write_text("three")
+    assert len(filelog.touches(store, RUN, filelog.NOW)) == 1
+    watched.at_commit(())
+    assert filelog.touches(store, RUN, filelog.NOW) == []
+    assert not [name for name in os.listdir(Path(store.path, "leases")) if ".now" in name], "what a child needed goes"
 
 
 def test_a_kept_copy_that_was_altered_is_never_used(store: Home, watch: Watch) -> None:
@@ -145,8 +163,8 @@ def test_a_log_somebody_wrote_to_is_refused_and_a_torn_last_line_is_not(store: H
     whole = log.read_bytes()
     log.write_bytes(whole + b"0123 torn")
     assert len(filelog.touches(store, RUN)) == 2
-    filelog.FileLog(store, RUN).mark("point")
-    assert len(filelog.touches(store, RUN)) == 2
+    filelog.FileLog(store, RUN).touch(Touch("/c", "change", look("/c")), original=True)
+    assert len(filelog.touches(store, RUN)) == 3
     lines = whole.splitlines(keepends=True)
     for damaged in (lines[1], whole.replace(b'"a"', b'"c"').replace(b"/a", b"/c"), lines[1] + lines[0]):
         log.write_bytes(damaged)
@@ -177,7 +195,7 @@ def test_a_temporary_file_that_is_gone_by_the_commit_point_is_known_to_be_absent
     watched = watch()
     with tempfile.NamedTemporaryFile(dir=".") as file:
         name = os.path.realpath(file.name)
-    watched.at_commit("point", ())
+    watched.at_commit(())
     assert watched.states[name].kind == "absent"
 
 
@@ -189,7 +207,7 @@ def test_the_next_write_through_an_open_file_changes_the_time_that_was_noted(sto
             file.write(b"%02d" % n)
             opened = [one for one in descriptors.opened(()) if one.path.endswith("/data")]
             file.seek(0)
-            watched.at_commit("point", opened)
+            watched.at_commit(opened)
             noted_state = watched.states[opened[0].path]
             assert look("data") == noted_state
             file.write(b"xx")  # at once, within the same step of the kernel's file times
