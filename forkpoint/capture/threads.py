@@ -59,8 +59,7 @@ def blockers(ignore: Sequence[str] = (), own_pids: Collection[int] = ()) -> tupl
 
 
 def _threads() -> Iterator[str]:
-    frames = sys._current_frames()
-    frames.pop(threading.get_ident(), None)
+    frames = _other_frames()
     main = threading.main_thread()
     for thread in threading.enumerate():
         frame = frames.pop(thread.ident or 0, None)
@@ -71,6 +70,17 @@ def _threads() -> Iterator[str]:
     for frame in frames.values():
         if not _is_ours(frame):
             yield f"a thread in {frame.f_code.co_name}"
+
+
+def _other_frames() -> dict[int, FrameType]:
+    """The innermost frame of each thread but this one.
+
+    With this thread's own frame in it the dict would be part of a cycle of its own making, and the collector crashes on
+    such a cycle together with frames that other threads are running (CPython 3.12.1).
+    """
+    frames = sys._current_frames()
+    del frames[threading.get_ident()]
+    return frames
 
 
 def _modules(frame: FrameType | None) -> Iterator[tuple[str, str]]:
@@ -151,7 +161,7 @@ def _idle_pool_pids() -> frozenset[int]:
     """Workers of multiprocessing and loky pools that have nothing to do, as their managing threads list them."""
     if "multiprocessing.process" not in sys.modules:
         return frozenset()
-    frames = sys._current_frames()
+    frames = _other_frames()
     pids: set[int] = set()
     for thread in threading.enumerate():
         frame = frames.get(thread.ident or 0)

@@ -414,3 +414,21 @@ def test_idle_workers_of_joblib_do_not_stand_in_the_way_and_busy_ones_are_named(
     )
     done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split("\n")[:2] == ["True", "()"], done.stdout + done.stderr
+
+
+def test_looking_at_threads_leaves_nothing_that_the_collector_crashes_on() -> None:
+    """CPython 3.12.1 does on a cycle through the frames of running threads, within a few rounds."""
+    program = """
+import gc, multiprocessing
+from forkpoint.capture import threads
+for _ in range(8):
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        pool.apply(pow, (2, 3))
+        threads.blockers()
+        result = pool.apply_async(pow, (2, 3))
+        threads.blockers()
+        result.get()
+    gc.collect()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, (done.returncode, done.stderr)
