@@ -52,35 +52,28 @@ def continued(
     if settings.resume not in ("auto", "always"):
         return _from_reference(store, settings, info)
     run = _heir(store, settings, info)
-    if run is None:
-        return None
-    from forkpoint.journal.reader import Reader
-
-    held = lease.acquire(store, run)
-    with Reader(store) as reader:
-        if not _has_points(reader, run):
-            held.release()
-            return None
-        plan = comeback.choose(reader, run, None)
-        if not _unchanged(plan, settings, store):
-            held.release()
-            return None
-        comeback.hold(store, run, plan)
-    return _go_on(store, settings, plan, held)
+    return None if run is None else _from_newest(store, settings, run, changed_or_not=False)
 
 
 def restarted(store: Home, settings: choices.Settings, dead: Order) -> tuple[RestorePlan, Order, dict[str, str]] | None:
     """The newest sound point of the run whose program was just killed; None when it has none. Changed or not."""
-    from forkpoint.journal.reader import Reader
-
     run: str = dead.run["id"]
     comeback.must_be_dead(store, run)
+    return _from_newest(store, settings, run, changed_or_not=True)
+
+
+def _from_newest(
+    store: Home, settings: choices.Settings, run: str, *, changed_or_not: bool
+) -> tuple[RestorePlan, Order, dict[str, str]] | None:
+    """The newest sound point of a dead run; None when it has none, or the program has changed since and that counts."""
+    from forkpoint.journal.reader import Reader
+
     held = lease.acquire(store, run)
     with Reader(store) as reader:
-        if not _has_points(reader, run):
+        plan = comeback.choose(reader, run, None) if _has_points(reader, run) else None
+        if plan is None or not (changed_or_not or _unchanged(plan, settings, store)):
             held.release()
             return None
-        plan = comeback.choose(reader, run, None)
         comeback.hold(store, run, plan)
     return _go_on(store, settings, plan, held)
 

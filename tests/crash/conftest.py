@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -75,6 +76,19 @@ def bench(tmp_path: Path, python: str, has: Callable[[Iterable[str]], bool]) -> 
     yield make
     for one in made:
         shutil.rmtree(one.scratch, ignore_errors=True)
+
+
+@pytest.fixture
+def make(tmp_path: Path, python: str) -> Callable[[str], Bench]:
+    """A bench for a program given as text; made again, it is another program in the same place."""
+
+    def make(code: str, *, automatic: bool = False) -> Bench:
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "program.py").write_text(textwrap.dedent(code))
+        return Bench(Program("program", ("program.py",), source), tmp_path / "bench", python, automatic=automatic)
+
+    return make
 
 
 @pytest.fixture

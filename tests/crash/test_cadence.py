@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
-import pytest
-from harness import Bench, Program
-
 BUSY = """
     import time
     end = time.monotonic() + 3
@@ -14,17 +9,6 @@ BUSY = """
         sum(range(1000))
     print("end")
 """
-
-
-@pytest.fixture
-def make(tmp_path, python):
-    def make(code):
-        source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "program.py").write_text(textwrap.dedent(code))
-        return Bench(Program("program", ("program.py",), source), tmp_path / "bench", python)
-
-    return make
 
 
 def test_commits_come_at_the_interval_asked_for(make):

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import textwrap
-
 import pytest
-from harness import Bench, Program
 
 
 @pytest.fixture
-def make(tmp_path, python):
-    def make(code):
-        source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "program.py").write_text(textwrap.dedent(code))
-        made = Bench(Program("program", ("program.py",), source), tmp_path / "bench", python, automatic=True)
+def rehearsed(make):
+    """A bench whose temporary files and state are its own."""
+
+    def rehearsed(code):
+        made = make(code, automatic=True)
         (made.scratch / "tmp").mkdir()
         made.env["TMPDIR"] = str(made.scratch / "tmp")
         made.env["XDG_STATE_HOME"] = str(made.scratch / "state")
         return made
 
-    return make
+    return rehearsed
 
 
-def test_it_tells_what_would_be_saved_what_not_and_where(make):
-    here = make("""
+def test_it_tells_what_would_be_saved_what_not_and_where(rehearsed):
+    here = rehearsed("""
         import socket, sys
         weights = bytearray(3_000_000)
         plug = socket.socketpair()
@@ -45,8 +41,8 @@ def test_it_tells_what_would_be_saved_what_not_and_where(make):
     assert not list((here.scratch / "state").rglob("*")) or not list((here.scratch / "state" / "forkpoint").iterdir())
 
 
-def test_a_checkpoint_of_the_program_ends_it_too(make):
-    here = make("""
+def test_a_checkpoint_of_the_program_ends_it_too(rehearsed):
+    here = rehearsed("""
         import forkpoint
         print("before", flush=True)
         forkpoint.checkpoint("mine")
@@ -57,13 +53,13 @@ def test_a_checkpoint_of_the_program_ends_it_too(make):
     assert b"program.py:4" in ran.err
 
 
-def test_a_program_that_ends_first_says_so(make):
-    ran = make("import sys; sys.exit(5)").run("--dry-run")
+def test_a_program_that_ends_first_says_so(rehearsed):
+    ran = rehearsed("import sys; sys.exit(5)").run("--dry-run")
     assert ran.status == 5 and b"nothing was captured" in ran.err, ran.err.decode()[-2000:]
 
 
-def test_what_is_not_captured_is_told_once_and_at_the_end(make):
-    here = make("""
+def test_what_is_not_captured_is_told_once_and_at_the_end(rehearsed):
+    here = rehearsed("""
         import socket, forkpoint
         plug = socket.socketpair()
         for i in range(3):
@@ -77,8 +73,8 @@ def test_what_is_not_captured_is_told_once_and_at_the_end(make):
     assert b"not captured: " not in quiet and b"NotCapturedWarning" in quiet
 
 
-def test_after_an_abnormal_end_the_exact_next_command_is_told(make):
-    here = make("""
+def test_after_an_abnormal_end_the_exact_next_command_is_told(rehearsed):
+    here = rehearsed("""
         import forkpoint, sys
         taken = forkpoint.checkpoint(wait=True)
         print("point", flush=True)

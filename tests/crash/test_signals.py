@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import textwrap
 import time
 
 import pytest
-from harness import Bench, Program
 
 COUNTING = """
     import time
@@ -23,17 +21,6 @@ COUNTING = """
             pass
     print("end", total)
 """
-
-
-@pytest.fixture
-def make(tmp_path, python):
-    def make(code):
-        source = tmp_path / "source"
-        source.mkdir(exist_ok=True)
-        (source / "program.py").write_text(textwrap.dedent(code))
-        return Bench(Program("program", ("program.py",), source), tmp_path / "bench", python)
-
-    return make
 
 
 class Live:
