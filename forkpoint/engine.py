@@ -106,7 +106,9 @@ class Engine:
         self._trigger.start()
 
     def _watch_files(self, known: Iterable[str]) -> None:
-        self._files.watch(known=known, after_a_point=self.restored, committing=lambda: self.busy, failed=self.failed)
+        self._files.watch(
+            known=known, after_a_point=self.restored, committing=lambda: self.busy, failed=self._tell_once
+        )
 
     def pause(self) -> None:
         """No automatic commit begins after this; a child at work finishes its own."""
@@ -151,6 +153,9 @@ class Engine:
         self.totals.failed += 1
         if self.settings.on_error == "raise":
             raise errors.CommitFailed(message)
+        self._tell_once(message)
+
+    def _tell_once(self, message: str) -> None:
         if message not in self._told:
             self._told.add(message)
             say(message)

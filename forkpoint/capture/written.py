@@ -161,13 +161,29 @@ class Written:
             # What is renamed lives on under its other name, where it may be changed: it takes a copy to keep it.
             self._touch(args[0], "change", args[2])
             self._touch(args[1], "replace", args[3])
+            if event == "os.rename":
+                self._rename_below(_absolute(args[2], args[0]), _absolute(args[3], args[1]))
+
+    def _rename_below(self, source: str, target: str) -> None:
+        """A renamed directory takes what is in it along."""
+        if not os.path.isdir(source) or os.path.islink(source):
+            return
+        for folder, folders, files in os.walk(source):
+            for name in (*folders, *files):
+                path = os.path.join(folder, name)
+                self._touch(path, "replace")
+                self._touch(target + path[len(source) :], "replace")
+                if len(self.states) >= limits.FILES_MAX:
+                    return
 
     def _touch(self, given: Any, change: Change, dir_fd: int = _AT_WORKING_DIRECTORY) -> None:
         if isinstance(given, int):
             return  # a descriptor: its path was noted when it was opened
-        name = os.path.abspath(_below(dir_fd, os.fsdecode(given)))
+        name = _absolute(dir_fd, given)
         if (name, change) in self._asked:
             return
+        if len(self._asked) >= limits.FILES_MAX:
+            self._asked.clear()  # it only saves work
         self._asked.add((name, change))
         # Opening follows a last link, renaming and removing do not. A link itself is left alone.
         path = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
@@ -175,6 +191,9 @@ class Written:
             path = os.path.realpath(path)
         endangered = change != "append"
         if (path, True) in self._touched or (path, endangered) in self._touched or self._is_ignored(path):
+            return
+        if path not in self.states and len(self.states) >= limits.FILES_MAX:
+            self._failed(f"more than {limits.FILES_MAX:,} files are changed: a restore leaves the others as they are")
             return
         self._touched.add((path, endangered))
         self._remember(path, change)
@@ -187,9 +206,6 @@ class Written:
         was = look(path)
         first = path not in self.states
         if was.kind == "other":
-            return
-        if first and len(self.states) >= limits.FILES_MAX:
-            self._failed(f"more than {limits.FILES_MAX:,} files are changed: a restore leaves the others as they are")
             return
         endangered = was.kind == "file" and change != "append" and was.size <= self._max_bytes
         if first:
@@ -227,8 +243,9 @@ def _stamped(file: OpenFile) -> FileState:
     return look(file.path)
 
 
-def _below(dir_fd: int, path: str) -> str:
-    """The path that `path` is when it is taken relative to an open directory."""
-    if dir_fd == _AT_WORKING_DIRECTORY or os.path.isabs(path):
-        return path
-    return os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
+def _absolute(dir_fd: int, given: Any) -> str:
+    """The absolute path that `given` is when it is taken relative to an open directory, or the working directory."""
+    path = os.fsdecode(given)
+    if dir_fd != _AT_WORKING_DIRECTORY and not os.path.isabs(path):
+        path = os.path.join(os.readlink(f"/proc/self/fd/{dir_fd}"), path)
+    return os.path.abspath(path)

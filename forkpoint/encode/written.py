@@ -22,6 +22,8 @@ _DATABASE = b"SQLite format 3\0"
 _CHANGED = "it was changed in place while the restore point was being written"
 
 
+_BESIDE_DATABASES = ("-wal", "-shm", "-journal")
+
 _SECOND_NS = 1_000_000_000
 
 _IS_DATABASE: tuple[bytes, ...] = (b"",)
@@ -64,7 +66,7 @@ class FileWriter:
 
     def add(self, path: str, state: FileState) -> None:
         """Store what was at `path`. Never raises for a file: what cannot be read is listed in `lost`."""
-        if state.kind == "other":
+        if state.kind == "other" or _belongs_to_a_database(path):
             return
         if state.kind != "file":
             self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", ""))
@@ -153,6 +155,15 @@ class FileWriter:
             chunks.append(self._sink.put(data, "buffer"))
             size -= len(data)
         return tuple(chunks)
+
+
+def _belongs_to_a_database(path: str) -> bool:
+    """Whether this is what SQLite keeps beside a database: put back alone it would destroy it."""
+    for suffix in _BESIDE_DATABASES:
+        if path.endswith(suffix):
+            with contextlib.suppress(OSError), open(path.removesuffix(suffix), "rb") as file:
+                return file.read(len(_DATABASE)) == _DATABASE
+    return False
 
 
 def tail_digest(path: str, size: int) -> str:

@@ -40,7 +40,7 @@ class Step:
             "cut": f"cut to {self.size:,} bytes",
             "remove": "moved aside, it was made later",
             "make directory": "made again",
-            "remove directory": "removed, it was made later",
+            "remove directory": "moved aside, it was made later",
             "impossible": f"is not what it was: {self.reason}",
         }
         return f"{self.path}: {words[self.action]}"
@@ -250,8 +250,10 @@ def _make_directory(step: Step, stored: Stored, aside: str) -> None:
 
 
 def _remove_directory(step: Step, stored: Stored, aside: str) -> None:
-    """Only when nothing is left in it: what others put there is not ours to move."""
-    with contextlib.suppress(OSError):
+    """With whatever is left in it, which C code or other programs have made since."""
+    if os.listdir(step.path):
+        _remove(step, stored, aside)
+    else:
         os.rmdir(step.path)
 
 

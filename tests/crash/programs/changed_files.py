@@ -37,7 +37,9 @@ def step(number):
     (here / f"flag-{number}").touch()
     if number > 1:
         os.remove(here / f"flag-{number - 2}")
-    os.mkdir(here / f"folder-{number}")
+    os.makedirs(here / "new" / "deep")
+    (here / "new" / "deep" / "part").write_text(str(number))
+    os.rename(here / "new", here / f"folder-{number}")
 
 
 for number in range(6):

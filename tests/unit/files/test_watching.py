@@ -172,6 +172,23 @@ def test_a_log_somebody_wrote_to_is_refused_and_a_torn_last_line_is_not(store: H
             filelog.touches(store, RUN)
 
 
+def test_a_renamed_directory_takes_its_files_along(store: Home, watch: Watch) -> None:
+    watched = watch()
+    os.makedirs("tmp/deep")
+    Path("tmp/deep/model").write_text("x")
+    os.rename("tmp", "final")
+    watched.at_commit(())
+    kinds = {os.path.relpath(path): state.kind for path, state in watched.states.items()}
+    assert kinds == {
+        "tmp": "absent",
+        "tmp/deep": "absent",
+        "tmp/deep/model": "absent",
+        "final": "directory",
+        "final/deep": "directory",
+        "final/deep/model": "file",
+    }
+
+
 def test_the_store_devices_and_compiled_files_are_never_noted(store: Home, watch: Watch) -> None:
     watch()
     open("/dev/null", "w").close()
