@@ -137,6 +137,16 @@ _EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__w
 """Names in every module's namespace, which name nothing of its own."""
 
 
+_MADE_ON_DEMAND: Final = (("threadpoolctl", "ThreadpoolController"),)
+"""Classes of objects that libraries keep in a global once they have needed one: a fresh import has none to be named."""
+
+
+def _not_named() -> set[type]:
+    """Types whose objects are saved by what they are wherever they are found."""
+    found = {getattr(sys.modules.get(module), name, None) for module, name in _MADE_ON_DEMAND}
+    return _ATOMS | {kind for kind in found if isinstance(kind, type)}
+
+
 _kept: list[object] = []
 """What `named` has named: alive for as long as the ids stand for it, which in a child is to its end."""
 
@@ -149,6 +159,7 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     """
     program = {module.__name__ for module in roots.by_value} | {"__main__"}
     own = {id(module) for module in roots.by_value}
+    passed_over = _not_named()
     result: dict[int, tuple[str, str]] = {}
     _kept.clear()
     classes: list[tuple[str, str, type]] = []
@@ -159,13 +170,13 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
         namespace = vars(module)
         if name == "sys":
             namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
-        for key, cls in _native.name_objects(result, _kept, name, "", namespace, _ATOMS, program, _EVERYWHERE):
+        for key, cls in _native.name_objects(result, _kept, name, "", namespace, passed_over, program, _EVERYWHERE):
             if cls.__module__ == name:
                 classes.append((name, key, cls))
         if name == "sys":
             _name_standard_streams(result)
     for name, path, cls in classes:
-        _native.name_objects(result, _kept, name, f"{path}.", dict(vars(cls)), _ATOMS, program, _EVERYWHERE)
+        _native.name_objects(result, _kept, name, f"{path}.", dict(vars(cls)), passed_over, program, _EVERYWHERE)
     _leave_assigned(result, roots)
     return result
 

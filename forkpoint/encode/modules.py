@@ -28,7 +28,10 @@ def namespace(name: str) -> dict[str, Any]:
 def library_object(module_name: str, path: str) -> Any:
     """What a library owns, found again by its path; a tombstone when this version of it has none."""
     try:
-        return follow(import_named(module_name), path)
+        found = follow(import_named(module_name), path)
+        if found is None:  # which is never named: the library makes it when it first needs it
+            raise LookupError("nothing is there yet")
+        return found
     except Exception as error:
         return tombstones.make(f"{module_name}.{path}", "object of a library", f"looking it up failed: {error}")
 

@@ -18,6 +18,7 @@ NEEDS = {
     "numpy_random": ("numpy",),
     "pandas_frames": ("pandas",),
     "sklearn_digits": ("sklearn",),
+    "thread_limits": ("sklearn",),
 }
 SEEDED = ("seeded_order",)
 """Their output depends on the hash seed itself, so that oracle and run must be given the same one."""

@@ -31,6 +31,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "pandas_blocks": "pandas",
     "pandas_readers": "pandas.io.parsers.readers",
     "sklearn_settings": "sklearn",
+    "thread_limits": "threadpoolctl",
     "tqdm_bars": "tqdm.std",
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
