@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from forkpoint import _native, limits
@@ -82,6 +84,7 @@ class Written:
         self._failed = failed
         self._pid = os.getpid()
         self._silent = False
+        self._one_at_a_time = threading.RLock()
         self._touched: set[tuple[str, bool]] = set()
         self._asked: set[tuple[str, Change]] = set()
         self._unkept: set[str] = set()
@@ -113,6 +116,10 @@ class Written:
 
         What is touched from here on happens after this commit point.
         """
+        with self._one_at_a_time:  # other threads go on changing files, and their events wait
+            return self._at_commit(opened)
+
+    def _at_commit(self, opened: Sequence[OpenFile]) -> dict[str, bool]:
         for path in {*(path for path, _ in self._touched), *self._writing}:
             self.states[path] = look(path)
         writing: dict[str, bool] = {}
@@ -138,10 +145,12 @@ class Written:
     # ---- before a change
 
     def _event(self, event: str, args: tuple[Any, ...]) -> None:
-        if self._silent or os.getpid() != self._pid:
+        if os.getpid() != self._pid:
             return  # in a fork of the program's own: not its files
         try:
-            self._note(event, args)
+            with self._one_at_a_time:  # each line of the log carries the tag of the one before
+                if not self._silent:
+                    self._note(event, args)
         except Exception as problem:  # noqa: BLE001 - the program must not see an error of ours
             self._failed(f"a changed file is not noted: {type(problem).__name__}: {problem}")
 
@@ -239,7 +248,10 @@ def _stamped(file: OpenFile) -> FileState:
     facts = os.fstat(file.fd)
     if state.inode != facts.st_ino or time.time_ns() - state.mtime_ns > limits.FILE_TIME_STEP_NS:
         return state
-    os.utime(file.fd, ns=(facts.st_atime_ns, facts.st_mtime_ns - 1))
+    try:
+        os.utime(file.fd, ns=(facts.st_atime_ns, facts.st_mtime_ns - 1))
+    except OSError:  # somebody else's file: then no later state counts as this one
+        return replace(state, mtime_ns=0)
     return look(file.path)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -196,6 +198,43 @@ def test_the_store_devices_and_compiled_files_are_never_noted(store: Home, watch
     os.mkdir("__pycache__")
     Path("__pycache__/x.pyc").write_text("")
     assert noted(store) == [("__pycache__", "replace", "absent")]
+
+
+def test_threads_that_write_at_the_same_time_leave_a_log_that_can_be_believed(store: Home, watch: Watch) -> None:
+    watched = watch()
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def write(number: int) -> None:
+        for n in range(60):
+            Path(f"{number}-{n}").write_text("x")
+
+    try:
+        threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads):
+            watched.at_commit(())
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert len(filelog.touches(store, RUN)) == 6 * 60
+
+
+def test_an_open_file_of_somebody_else_does_not_stop_commits(
+    store: Home, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    watched = watch()
+    monkeypatch.setattr(os, "utime", refuse)  # this test may run as root, whom nothing refuses
+    with open("theirs", "w+b", buffering=0) as file:
+        file.write(b"x")
+        opened = [one for one in descriptors.opened(()) if one.path.endswith("/theirs")]
+        watched.at_commit(opened)
+    assert watched.states[opened[0].path].mtime_ns == 0, "no file is taken for it"
 
 
 def test_a_fork_of_the_program_notes_nothing(store: Home, watch: Watch) -> None:
