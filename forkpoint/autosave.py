@@ -85,6 +85,12 @@ class Autosave:
         """Nothing is due at once any more."""
         self._postpone()
 
+    def overtaken(self) -> None:
+        """The program took a commit itself: that one counts, so that it need not wait for one of ours soon after."""
+        if not self._preemption.under_way:
+            self._disarm()
+            self._postpone()
+
     def _postpone(self) -> None:
         """A commit was taken: the next one is due an interval from now."""
         totals = self._engine.totals

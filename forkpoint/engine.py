@@ -213,6 +213,8 @@ class Engine:
         self._codes = tuple(record.code for record in moment.stack.frames)
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
+        if trigger == "explicit" and self._trigger is not None:
+            self._trigger.overtaken()
         checkpoint = Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
         if self.rehearsal is not None:
             self.rehearsal.end(self, checkpoint)
