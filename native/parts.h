@@ -1,12 +1,12 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
-   it serves guard.c (guard.h). */
+   it serves guard.c (guard.h); nor has folds.c, which serves drive.c and drivers.c (drive.h). */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
 
 #include "compat.h"
 
 #define FORKPOINT_PARTS(X)                                                        \
-    X(frames) X(resume) X(ticks) X(guard) X(collect) X(alive)                     \
+    X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
 
