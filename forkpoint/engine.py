@@ -17,7 +17,7 @@ from types import CodeType
 from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, driving, provenance, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, driving, forks, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
@@ -72,6 +72,7 @@ class Engine:
         self.places = Places()
         self._codes: tuple[CodeType, ...] = ()
         driving.start()
+        forks.watch()
         self._told: set[str] = set()
         self.losses = Losses()
 

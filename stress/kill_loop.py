@@ -35,7 +35,9 @@ NEEDS = {
     "genetic": ("numpy",),
     "grid_search": ("sklearn",),
     "gym_qlearning": ("gymnasium",),
+    "hf_trainer": ("transformers", "accelerate"),
     "kmeans_sweep": ("sklearn",),
+    "lightning_autoencoder": ("lightning", "rich"),
     "lstm_lbfgs": ("torch",),
     "pandas_chunks": ("pandas",),
     "pools": ("joblib",),
@@ -43,6 +45,7 @@ NEEDS = {
     "scipy_callback": ("scipy",),
     "simulation": (),
     "torch_mlp": ("torch",),
+    "workers_loader": ("torch",),
 }
 """Each program and what it imports. A program that cannot run is a line in the table, never silence."""
 

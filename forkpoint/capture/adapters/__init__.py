@@ -33,6 +33,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "sklearn_settings": "sklearn",
     "thread_limits": "threadpoolctl",
     "tqdm_bars": "tqdm.std",
+    "rich_displays": "rich.live",
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
     "lightgbm_boosters": "lightgbm.basic",
@@ -47,5 +48,10 @@ LIBRARIES: Final[dict[str, str]] = {
     "python_random": "random",
     "exit_functions": "atexit",
     "signals": "signal",
+    "torch_workers": "torch.utils.data.dataloader",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
+
+FORKING: Final = ("torch_workers",)
+"""Adapters of libraries whose child processes come back: they also have `before_program_forks`, `children` and `inside`
+(`capture.ambient`)."""

@@ -15,11 +15,10 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
-from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
-from forkpoint.errors import Refused
 from forkpoint.model import ReduceContext, Reducer
 
 
@@ -82,11 +81,6 @@ _fresh_state: Any = GradScaler("cpu")._per_optimizer_states.default_factory
 
 def reduce_loader_iterator(iterator: Any, context: ReduceContext) -> Any:
     """A DataLoader's iterator in mid-epoch: its sampler's iterator and counters are ordinary objects."""
-    if isinstance(iterator, _MultiProcessingDataLoaderIter):
-        raise Refused(
-            "a DataLoader iterator with worker processes is alive",
-            hint="use num_workers=0, or let the epoch end",
-        )
     return _by_attributes(iterator)
 
 
