@@ -36,6 +36,9 @@ class Told:
         self._numbers.append(-1)
         self._lengths.append(0)
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def __iter__(self) -> Iterator[Any]:
         start = 0
         for at, (number, length) in enumerate(zip(self._numbers, self._lengths, strict=True)):

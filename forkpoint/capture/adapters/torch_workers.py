@@ -29,7 +29,9 @@ from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.capture.adapters._worker_log import Told
 from forkpoint.capture.adapters._worker_view import digest
 from forkpoint.errors import Refused
+from forkpoint.limits import REPLAYED_BATCHES_SAID
 from forkpoint.model import ReduceContext, Reducer
+from forkpoint.say import say
 
 _THIS_PROCESS: Final = frozenset(
     {"_workers", "_index_queues", "_worker_result_queue", "_data_queue", "_workers_done_event", "_worker_pids_set"}
@@ -242,6 +244,9 @@ class _Workers(Quiet):
         handler = signals.signal.getsignal(signals.signal.SIGCHLD)
         if getattr(handler, "__module__", None) == signals.__name__:
             signals._SIGCHLD_handler_set = True  # or the next iterator would put another one before it
+        again = max((len(worker.sent) for each in state["live"] for worker in _crews[each].workers), default=0)
+        if again > REPLAYED_BATCHES_SAID:
+            say(f"DataLoader workers go over up to {again} batches again to be where they were")
         for iterator in state["live"]:
             _start(iterator, _crews[iterator])
 
