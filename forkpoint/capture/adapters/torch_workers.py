@@ -97,7 +97,7 @@ def reduce_iterator(iterator: Any, context: ReduceContext) -> Any:
     if iterator._shutdown:
         return make_iterator, (type(iterator),), (state, None), None, None, fill_iterator
     crew = _crews.get(iterator)
-    if crew is None:
+    if crew is None or len(crew.workers) != len(iterator._workers):
         raise Refused("a DataLoader's workers were started in a way that cannot be repeated", hint=_HINT)
     _require_replayable(iterator, crew)
     return make_iterator, (type(iterator),), (state, crew), None, None, fill_iterator
