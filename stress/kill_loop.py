@@ -45,6 +45,7 @@ NEEDS = {
     "scipy_callback": ("scipy",),
     "simulation": (),
     "torch_mlp": ("torch",),
+    "word_language_model": ("torch",),
     "workers_loader": ("torch",),
 }
 """Each program and what it imports. A program that cannot run is a line in the table, never silence."""

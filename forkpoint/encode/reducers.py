@@ -51,6 +51,10 @@ class Context(ReduceContext, Protocol):
         """(module, dotted path) under which a library offers this very object, or None."""
         ...
 
+    def is_named(self, obj: Any) -> bool:
+        """Is this something that a library owns, which is named and not copied?"""
+        ...
+
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
         """The name of the module whose `__dict__` this is."""
         ...

@@ -163,6 +163,10 @@ class Session:
         """See `reducers.Context`."""
         return self._names.path_of(obj)
 
+    def is_named(self, obj: Any) -> bool:
+        """See `reducers.Context`."""
+        return id(obj) in self._names.named
+
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
         """See `reducers.Context`."""
         return self._names.namespaces.get(id(namespace))

@@ -6,7 +6,7 @@ and never renamed: their names are stored in restore points.
 
 Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first,
 warning filters once nothing touches them any more (each change empties the record of what was shown), random states
-after all that may draw from them, signals and timers last.
+after all that may draw from them, then signals and timers, child processes (which inherit all this), threads last.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ LIBRARIES: Final[dict[str, str]] = {
     "sklearn_settings": "sklearn",
     "thread_limits": "threadpoolctl",
     "tqdm_bars": "tqdm.std",
-    "rich_displays": "rich.live",
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
     "lightgbm_boosters": "lightgbm.basic",
@@ -49,6 +48,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "exit_functions": "atexit",
     "signals": "signal",
     "torch_workers": "torch.utils.data.dataloader",
+    "rich_displays": "rich.live",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
 

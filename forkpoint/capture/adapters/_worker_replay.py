@@ -14,11 +14,11 @@ from typing import Any, Final
 
 _OUTPUTS: Final = (1, 2)
 
-Told = tuple[Any, bool]
+Past = tuple[Any, bool]
 """What a worker was told (the indices of a batch, or that an epoch begins), and whether its answer is still awaited."""
 
 
-def work(loop: Callable[..., None], arguments: Iterable[Any], past: list[Told], ready: Any) -> None:
+def work(loop: Callable[..., None], arguments: Iterable[Any], past: list[Past], ready: Any) -> None:
     """Run torch's worker `loop` after `past`. In `arguments` its two queues stand under their names."""
     told = _Unheard(past, ready)
     loop(*(told.instead_of(argument) for argument in arguments))
@@ -35,7 +35,7 @@ class Queue:
 class _Unheard:
     """What the worker's two queues share: whether the answer that comes next is awaited."""
 
-    def __init__(self, past: list[Told], ready: Any) -> None:
+    def __init__(self, past: list[Past], ready: Any) -> None:
         self._past = past
         self._next = 0
         self._ready = ready

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dis
 import functools
 import pickle
+import sys
 import types
 from collections.abc import Iterator
 from typing import Any, Final
@@ -22,6 +23,9 @@ from forkpoint.capture import roots
 from forkpoint.capture.adapters._attributes import attributes
 from forkpoint.errors import Refused
 from forkpoint.limits import COMPARED_BYTES_MAX
+
+_SMALL_BYTES: Final = 4096
+"""Content up to this size goes into the stream: quicker than a hash of its own."""
 
 _GLOBAL: Final = ("LOAD_GLOBAL", "LOAD_NAME")
 _NOT_STATE: Final = ("__dict__", "__weakref__", "__module__", "__annotations__", "__doc__", "__abstractmethods__")
@@ -95,8 +99,8 @@ class _Looker(pickle.Pickler):
         special = _SPECIAL.get(type(obj))
         if special is not None:
             return _said, (type(obj).__name__,), special(obj)
-        if type(obj).__name__ in _LOCKS:
-            return _said, ("lock",)
+        if type(obj).__name__ in _LOCKS or any(obj is stream for stream in (sys.stdin, sys.stdout, sys.stderr)):
+            return _said, (type(obj).__name__,)
         if type(obj).__module__ in self._program:
             return _said, (type(obj),), (attributes(obj), _contents(obj))
         return NotImplemented
@@ -105,15 +109,17 @@ class _Looker(pickle.Pickler):
         return obj.__module__ in self._program or "<locals>" in obj.__qualname__
 
     def _tensor(self, tensor: Any) -> Any:
-        facts = (str(tensor.dtype), tuple(tensor.shape), str(tensor.device), type(tensor).__name__)
-        plain = tensor.detach()
-        if plain.layout is not torch.strided or plain.device.type != "cpu" or plain.is_quantized:
+        if tensor.layout is not torch.strided or not tensor.is_cpu or tensor.is_quantized:
             return NotImplemented
-        if plain.nbytes > self._hasher.left:
+        facts = (tuple(tensor.shape), id(tensor.dtype), id(type(tensor)), vars(tensor))
+        if tensor.nbytes > self._hasher.left:
             # torch counts the writes to each tensor's memory.
-            return _said, ("tensor", facts, tensor.stride(), tensor.data_ptr(), tensor._version)
-        self._hasher.content(plain.contiguous().reshape(-1).view(torch.uint8).numpy())
-        return _said, ("tensor", facts, attributes(tensor))
+            return _said, (*facts, tensor.stride(), tensor.data_ptr(), tensor._version)
+        content = tensor.detach().contiguous().reshape(-1).view(torch.uint8).numpy()
+        if content.nbytes <= _SMALL_BYTES:
+            return _said, (*facts, content.tobytes())
+        self._hasher.content(content)
+        return _said, facts
 
     def _function(self, function: types.FunctionType) -> Any:
         cells = [cell.cell_contents if _is_full(cell) else None for cell in function.__closure__ or ()]

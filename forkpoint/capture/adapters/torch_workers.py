@@ -13,7 +13,6 @@ import multiprocessing.process as processes  # noqa: TID251 - workers are the pr
 import sys
 import types
 import weakref
-from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from multiprocessing.queues import Queue as _ProcessQueue  # noqa: TID251 - as above
@@ -27,9 +26,12 @@ from torch.utils.data.dataloader import _DatasetKind, _MultiProcessingDataLoader
 from forkpoint.capture.adapters import _worker_replay
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
+from forkpoint.capture.adapters._worker_log import Told
 from forkpoint.capture.adapters._worker_view import digest
 from forkpoint.errors import Refused
+from forkpoint.limits import REPLAYED_BATCHES_SAID
 from forkpoint.model import ReduceContext, Reducer
+from forkpoint.say import say
 
 _THIS_PROCESS: Final = frozenset(
     {"_workers", "_index_queues", "_worker_result_queue", "_data_queue", "_workers_done_event", "_worker_pids_set"}
@@ -44,30 +46,16 @@ _INSIDE: Final = tuple(
 class NotedQueue(_ProcessQueue):  # type: ignore[type-arg]  # not subscriptable at run time on 3.11
     """A worker's index queue that keeps what is put into it: (batch number, indices), or that an epoch begins."""
 
-    sent: list[Any]
+    sent: Told
 
-    def __init__(self, sent: list[Any], context: Any) -> None:
+    def __init__(self, sent: Told, context: Any) -> None:
         super().__init__(ctx=context)
         self.sent = sent
 
     def put(self, obj: Any, block: bool = True, timeout: float | None = None) -> None:
         """As the queue's own; noted first."""
-        self.sent.append(_compact(obj))
+        self.sent.append(obj)
         super().put(obj, block, timeout)
-
-
-def _compact(told: Any) -> Any:
-    """The same in less memory, and out of the reach of whoever made the list."""
-    if type(told) is not tuple or type(told[1]) is not list:
-        return told
-    number, indices = told
-    if all(type(index) is int and abs(index) >> 62 == 0 for index in indices):
-        return number, array("q", indices)
-    return number, list(indices)
-
-
-def _original(told: Any) -> Any:
-    return (told[0], list(told[1])) if type(told) is tuple and type(told[1]) is array else told
 
 
 @dataclass(slots=True)
@@ -78,7 +66,7 @@ class Worker:
     identity: tuple[int, ...]
     loop: Any
     arguments: list[Any]
-    sent: list[Any] = field(default_factory=list)
+    sent: Told = field(default_factory=Told)
 
 
 @dataclass(slots=True)
@@ -109,7 +97,7 @@ def reduce_iterator(iterator: Any, context: ReduceContext) -> Any:
     if iterator._shutdown:
         return make_iterator, (type(iterator),), (state, None), None, None, fill_iterator
     crew = _crews.get(iterator)
-    if crew is None:
+    if crew is None or len(crew.workers) != len(iterator._workers):
         raise Refused("a DataLoader's workers were started in a way that cannot be repeated", hint=_HINT)
     _require_replayable(iterator, crew)
     return make_iterator, (type(iterator),), (state, crew), None, None, fill_iterator
@@ -140,12 +128,12 @@ def _require_replayable(iterator: Any, crew: Crew) -> None:
         raise Refused("a DataLoader is just talking to its workers")
 
 
-def _past(iterator: Any, worker: int, crew: Crew) -> list[_worker_replay.Told]:
+def _past(iterator: Any, worker: int, crew: Crew) -> list[_worker_replay.Past]:
     """All that this worker was told, in order; awaited are answers to this epoch's that have not come."""
-    sent = crew.workers[worker].sent
+    sent = list(crew.workers[worker].sent)
     begins = max((at for at, told in enumerate(sent) if type(told) is not tuple), default=-1)
     awaited = {number for number, info in iterator._task_info.items() if len(info) == 1 and info[0] == worker}
-    return [(_original(told), at > begins and told[0] in awaited) for at, told in enumerate(sent)]
+    return [(told, at > begins and told[0] in awaited) for at, told in enumerate(sent)]
 
 
 def make_iterator(cls: type) -> Any:
@@ -256,6 +244,9 @@ class _Workers(Quiet):
         handler = signals.signal.getsignal(signals.signal.SIGCHLD)
         if getattr(handler, "__module__", None) == signals.__name__:
             signals._SIGCHLD_handler_set = True  # or the next iterator would put another one before it
+        again = max((len(worker.sent) for each in state["live"] for worker in _crews[each].workers), default=0)
+        if again > REPLAYED_BATCHES_SAID:
+            say(f"DataLoader workers go over up to {again} batches again to be where they were")
         for iterator in state["live"]:
             _start(iterator, _crews[iterator])
 
