@@ -36,6 +36,7 @@ NEEDS = {
     "grid_search": ("sklearn",),
     "gym_qlearning": ("gymnasium",),
     "kmeans_sweep": ("sklearn",),
+    "lightgbm_callbacks": ("lightgbm",),
     "lstm_lbfgs": ("torch",),
     "pandas_chunks": ("pandas",),
     "pools": ("joblib",),
@@ -43,6 +44,7 @@ NEEDS = {
     "scipy_callback": ("scipy",),
     "simulation": (),
     "torch_mlp": ("torch",),
+    "xgboost_callbacks": ("xgboost",),
 }
 """Each program and what it imports. A program that cannot run is a line in the table, never silence."""
 
