@@ -38,6 +38,7 @@ NEEDS = {
     "kmeans_sweep": ("sklearn",),
     "lightgbm_callbacks": ("lightgbm",),
     "lstm_lbfgs": ("torch",),
+    "matplotlib_drawing": ("matplotlib",),
     "pandas_chunks": ("pandas",),
     "pools": ("joblib",),
     "reinforce": ("torch",),

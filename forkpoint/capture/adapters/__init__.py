@@ -37,6 +37,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "polars_frames": "polars",
     "lightgbm_boosters": "lightgbm.basic",
     "xgboost_boosters": "xgboost.core",
+    "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
