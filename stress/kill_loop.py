@@ -38,7 +38,9 @@ NEEDS = {
     "hf_trainer": ("transformers", "accelerate"),
     "kmeans_sweep": ("sklearn",),
     "lightning_autoencoder": ("lightning", "rich"),
+    "lightgbm_callbacks": ("lightgbm",),
     "lstm_lbfgs": ("torch",),
+    "matplotlib_drawing": ("matplotlib",),
     "pandas_chunks": ("pandas",),
     "pools": ("joblib",),
     "reinforce": ("torch",),
@@ -47,6 +49,7 @@ NEEDS = {
     "torch_mlp": ("torch",),
     "word_language_model": ("torch",),
     "workers_loader": ("torch",),
+    "xgboost_callbacks": ("xgboost",),
 }
 """Each program and what it imports. A program that cannot run is a line in the table, never silence."""
 

@@ -36,6 +36,8 @@ LIBRARIES: Final[dict[str, str]] = {
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
     "lightgbm_boosters": "lightgbm.basic",
+    "xgboost_boosters": "xgboost.core",
+    "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
