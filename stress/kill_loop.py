@@ -42,6 +42,7 @@ NEEDS = {
     "reinforce": ("torch",),
     "scipy_callback": ("scipy",),
     "simulation": (),
+    "torch_checkpoints": ("torch",),
     "torch_mlp": ("torch",),
 }
 """Each program and what it imports. A program that cannot run is a line in the table, never silence."""
