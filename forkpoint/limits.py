@@ -40,6 +40,14 @@ may be freeing. What is beyond cannot be put back for older restore points."""
 FILES_MAX: Final = 100_000
 """Paths one program may change before no more are noted: a bound on memory and manifests, said when it is reached."""
 
+SCANNED_DIRECTORIES_MAX: Final = 8
+SCANNED_FILES_MAX: Final = 256
+"""What is looked through at a commit point for files that C code or another process has changed: the program waits
+meanwhile, some microseconds a file. Larger directories hold data sets, not results."""
+
+SCANNING_SHARE_MAX: Final = 0.002
+"""Of the program's time, for that."""
+
 BUFFER_BYTES_MIN: Final = 64 << 10
 """Buffers from here on are pods of their own; below, a copy in the stream is cheaper than an index entry."""
 

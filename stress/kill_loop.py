@@ -46,6 +46,7 @@ NEEDS = {
     "reinforce": ("torch",),
     "scipy_callback": ("scipy",),
     "simulation": (),
+    "torch_checkpoints": ("torch",),
     "torch_mlp": ("torch",),
     "word_language_model": ("torch",),
     "workers_loader": ("torch",),

@@ -27,6 +27,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "numpy_settings": "numpy",
     "torch_tensors": "torch",
     "torch_training": "torch",
+    "torch_archives": "torch",
     "torch_settings": "torch",
     "pandas_blocks": "pandas",
     "pandas_readers": "pandas.io.parsers.readers",
