@@ -17,8 +17,19 @@ from forkpoint.encode.reducers import FILL, Context, OwnReducer
 from forkpoint.errors import Refused
 
 _PROTOCOL_VERSION: Final = 5
+
+_TAKEN_APART: Final = frozenset(
+    {"accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "torchmetrics", "transformers"}
+)
+"""Packages of plain Python objects whose `__getstate__` is for another machine, or another day: it leaves out what is
+going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all)."""
 _DEFAULT: Final = (("__reduce_ex__", object.__reduce_ex__), ("__reduce__", object.__reduce__))
 _STANDARD: Final = sys.stdlib_module_names
+
+
+def is_taken_apart(cls: type) -> bool:
+    """Are instances of this library class saved by attributes and slots, whatever it says?"""
+    return (cls.__module__ or "").partition(".")[0] in _TAKEN_APART and _native.is_python_class(cls)
 
 
 def reduce_by_protocol(obj: Any, context: Context) -> Any:

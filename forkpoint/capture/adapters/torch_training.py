@@ -45,11 +45,17 @@ def reduce_module(module: Any, context: ReduceContext) -> Any:
 def reduce_optimizer(optimizer: Any, context: ReduceContext) -> Any:
     """An optimizer with all its attributes: its own protocol keeps three of them, and drops LBFGS's parameters."""
     value = _by_attributes(optimizer)
-    return value if value is NotImplemented else (make_optimizer, *value[1:])
+    if value is NotImplemented:
+        return value
+    hooked = getattr(type(optimizer).step, "hooked", False)
+    return make_optimizer if hooked else make_empty, *value[1:]
 
 
 def make_optimizer(cls: type) -> Any:
-    """An optimizer without attributes, of a class whose `step` calls hooks, as any instance's `__init__` makes it."""
+    """An optimizer without attributes, of a class whose `step` calls hooks, as `Optimizer.__init__` makes it.
+
+    Wrappers that never call it (accelerate's) have none of the attributes which that `step` reads.
+    """
     optimizer: Any = object.__new__(cls)
     optimizer._patch_step_function()
     return optimizer
