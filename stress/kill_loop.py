@@ -44,6 +44,7 @@ NEEDS = {
     "reinforce": ("torch",),
     "scipy_callback": ("scipy",),
     "simulation": (),
+    "sqlite_results": (),
     "torch_mlp": ("torch",),
     "xgboost_callbacks": ("xgboost",),
 }
