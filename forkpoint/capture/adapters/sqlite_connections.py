@@ -51,6 +51,7 @@ def reduce_connection(connection: Any, context: ReduceContext) -> Any:
     if problem:
         return context.tombstone(connection, problem)
     path = next((file for _, name, file in _ask(connection, "pragma database_list") if name == "main"), "")
+    path = path if os.path.isabs(path) else ""  # one that was deserialized calls its memory "x"
     content = None if path else context.buffer(memoryview(connection.serialize()))
     options = {"check_same_thread": _is_checked(connection), "detect_types": _detected(connection)}
     if hasattr(connection, "autocommit"):

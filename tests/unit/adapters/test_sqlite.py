@@ -68,7 +68,7 @@ def test_what_a_connection_does_not_show_is_found_out(tmp_path: Path, detect: in
 
 
 def test_a_connection_to_memory_brings_its_tables() -> None:
-    back = again(filled(":memory:"))
+    back = again(again(filled(":memory:")))
     back.execute("insert into t values (3, 'three')")
     assert back.execute("select count(*), max(x) from t").fetchone() == (3, 3)
 
