@@ -47,6 +47,7 @@ NEEDS = {
     "scipy_callback": ("scipy",),
     "simulation": (),
     "torch_checkpoints": ("torch",),
+    "sqlite_results": (),
     "torch_mlp": ("torch",),
     "word_language_model": ("torch",),
     "workers_loader": ("torch",),

@@ -37,6 +37,8 @@ LIBRARIES: Final[dict[str, str]] = {
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
     "lightgbm_boosters": "lightgbm.basic",
+    "asyncio_loops": "asyncio.events",
+    "sqlite_connections": "sqlite3",
     "xgboost_boosters": "xgboost.core",
     "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
@@ -94,12 +95,47 @@ def fill_registry(registry: Any, state: tuple[dict[str, Any], list[Any], list[tu
     registry._cid_gen = itertools.count(following)
 
 
+def reduce_renderer(renderer: Any, context: ReduceContext) -> Any:
+    """Agg in the midst of a drawing, by its pixels; matplotlib's own way would begin with a blank one."""
+    if renderer._filter_renderers:
+        return context.tombstone(renderer, "it draws for a filter")
+    pixels = context.buffer(memoryview(renderer.buffer_rgba()).cast("B"))
+    size = (renderer.width, renderer.height, renderer.dpi)
+    methods = {name for name, value in vars(renderer).items() if getattr(value, "__self__", None) is renderer._renderer}
+    return (
+        make_renderer,
+        (type(renderer), size, pixels),
+        attributes(renderer, frozenset({"_renderer", *methods})),
+        None,
+        None,
+        fill,
+    )
+
+
+def make_renderer(cls: Any, size: tuple[float, float, float], pixels: Any) -> Any:
+    """Agg with these pixels."""
+    renderer = cls(*size)
+    pixels.readinto(memoryview(renderer._renderer).cast("B"))
+    return renderer
+
+
+def _held() -> int:
+    """How often the program's thread holds the lock under which figures are drawn; versions before 3.11 have none."""
+    lock = getattr(figure.Figure, "_render_lock", None)
+    if lock is None or not lock._is_owned():
+        return 0
+    return int(re.search(r"count=(\d+)", repr(lock))[1])  # type: ignore[index]  # every RLock says so
+
+
 class _Figures(Quiet):
     name = "matplotlib_figures"
     module = "matplotlib.figure"
 
     def reducers(self) -> Mapping[type, Reducer]:
+        agg = sys.modules.get("matplotlib.backends.backend_agg")
+        drawing = {agg.RendererAgg: reduce_renderer} if agg is not None else {}
         return {
+            **drawing,
             artist.Artist: reduce_artist,
             figure.Figure: reduce_figure,
             backend_bases.FigureCanvasBase: reduce_canvas,
@@ -114,12 +150,15 @@ class _Figures(Quiet):
         return {
             "settings": dict(dict.items(mpl.rcParams)),
             "figures": list(helpers.Gcf.figs.items()) if helpers is not None else [],
+            "held": _held(),
             "chosen": pyplot is not None and pyplot._backend_mod is not None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         for name, value in state["settings"].items():
             mpl.rcParams._set(name, value)
+        for _ in range(state["held"]):
+            figure.Figure._render_lock.acquire()
         if state["chosen"]:
             import matplotlib.pyplot
 

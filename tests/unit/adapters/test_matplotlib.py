@@ -91,3 +91,24 @@ def test_settings_are_put_back() -> None:
     returned()
     assert plt.rcParams["lines.linewidth"] == 7.5
     assert plt.rcParams["axes.prop_cycle"].by_key() == {"color": ["teal"]}
+
+
+def test_a_drawing_goes_on_in_its_midst() -> None:
+    from matplotlib.backends.backend_agg import RendererAgg
+
+    def first(renderer: Any) -> None:
+        plt.Circle((30, 30), 20, color="red").draw(renderer)
+
+    def second(renderer: Any) -> bytes:
+        plt.Circle((40, 40), 20, color="blue", alpha=0.5).draw(renderer)
+        return bytes(renderer.buffer_rgba())
+
+    whole, half = RendererAgg(80, 80, 72), RendererAgg(80, 80, 72)
+    first(whole)
+    first(half)
+    with matplotlib.figure.Figure._render_lock:
+        state = ADAPTER.capture(None)
+    back = again(half)
+    assert second(back) == second(whole)
+    ADAPTER.restore(state)
+    matplotlib.figure.Figure._render_lock.release()
