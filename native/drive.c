@@ -28,7 +28,7 @@ fp_drive *fp_drive_begin(const fp_drive_kind *kind, const void *callable, PyObje
 }
 
 /* Keeps the current exception: dropping what it holds may run any code. */
-static void end(fp_drive *drive)
+static void end(fp_drive *drive, int has_failed)
 {
     PyObject *type, *value, *traceback;
     if (drive->older != NULL) {
@@ -41,6 +41,9 @@ static void end(fp_drive *drive)
         newest = drive->older;
     }
     PyErr_Fetch(&type, &value, &traceback);
+    if (has_failed && drive->kind->abandon != NULL) {
+        drive->kind->abandon(drive);
+    }
     Py_XDECREF(drive->iterator);
     Py_XDECREF(drive->source);
     Py_XDECREF(drive->function);
@@ -104,7 +107,7 @@ static PyObject *run_on(fp_drive *drive, int status)
         status = status == FP_END ? drive->kind->finish(drive) : take_all(drive);
     }
     PyObject *result = status == FP_DONE ? Py_NewRef(drive->result) : NULL;
-    end(drive);
+    end(drive, status == FP_FAILED);
     return result;
 }
 
@@ -171,6 +174,9 @@ static PyObject **object_of(fp_drive *drive, int index)
 
 static PyObject *told(fp_drive *drive)
 {
+    if (drive->kind->tell != NULL) {
+        drive->kind->tell(drive);
+    }
     PyObject *objects = PyTuple_New(TOLD_OBJECTS);
     for (int i = 0; objects != NULL && i < TOLD_OBJECTS; i++) {
         PyObject *each = *object_of(drive, i);
@@ -285,6 +291,9 @@ PyObject *fp_drive_go_on(PyObject *values, PyObject *feeder, PyObject *value)
     drive->whole = read.whole;
     drive->sum = read.sum;
     drive->rest = read.rest;
+    if (drive->kind->begin_again != NULL) {
+        drive->kind->begin_again(drive);
+    }
     PyErr_Restore(type, error, traceback);
     return run_on(drive, read.asking ? go_on_asked(drive, value) : go_on_waited(drive, feeder, value));
 }

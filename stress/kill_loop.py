@@ -28,24 +28,39 @@ from timer import random_kills, uninterrupted  # noqa: E402
 
 NEEDS = {
     "accumulate_amp": ("torch",),
+    "annealing": (),
+    "argparse_tqdm": ("numpy", "tqdm"),
+    "bayes_numpy": ("numpy",),
+    "benchmark_games": (),
     "boosting_warm_start": ("sklearn",),
     "char_gpt": ("torch", "tensorboard"),
     "digits_partial_fit": ("sklearn",),
     "deap_onemax": ("deap",),
+    "etl_files": (),
+    "evolution": (),
+    "forest_sweep": ("sklearn",),
     "genetic": ("numpy",),
+    "graphs": (),
     "grid_search": ("sklearn",),
     "gym_qlearning": ("gymnasium",),
     "kmeans_sweep": ("sklearn",),
+    "long_calls": ("scipy",),
     "lstm_lbfgs": ("torch",),
+    "moons_package": ("numpy",),
+    "neighbours_kalman": ("numpy",),
     "pandas_chunks": ("pandas",),
     "pools": ("joblib",),
+    "processes": ("numpy",),
+    "qtable": (),
     "reinforce": ("torch",),
     "scipy_callback": ("scipy",),
     "simulation": (),
     "torch_checkpoints": ("torch",),
     "torch_mlp": ("torch",),
+    "word2vec": ("numpy",),
 }
-"""Each program and what it imports. A program that cannot run is a line in the table, never silence."""
+"""Each program, a file or a package for `-m`, and what it imports. A program that cannot run is a line in the table,
+never silence."""
 
 
 def main() -> int:
@@ -57,7 +72,7 @@ def main() -> int:
         if missing:
             table.append((name, collections.Counter(), f"not run: {', '.join(missing)} missing"))
             continue
-        program = Program(name, (f"{name}.py",), HERE / "programs", volatile=("events.out.tfevents.*",))
+        program = Program(name, command(name), HERE / "programs", volatile=("events.out.tfevents.*",))
         bench = Bench(program, scratch / name, options.python, automatic=True)
         findings, note = one_program(bench, options)
         table.append((name, collections.Counter(str(f.verdict) for f in findings), note))
@@ -84,6 +99,11 @@ def parse() -> argparse.Namespace:
     if unknown := set(options.programs) - set(NEEDS):
         parser.error(f"no such program: {', '.join(sorted(unknown))}")
     return options
+
+
+def command(name: str) -> tuple[str, ...]:
+    """What follows `python`: a script, or a package of the program's own."""
+    return ("-m", name) if (HERE / "programs" / name).is_dir() else (f"{name}.py",)
 
 
 def importable(python: str, name: str) -> bool:
