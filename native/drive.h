@@ -9,6 +9,9 @@
 
 typedef struct fp_drive fp_drive;
 
+/* What a loop is doing: another method of the item's may run just as well as the function or the iterator's. */
+enum { FP_BUSY, FP_WAITING, FP_ASKING };
+
 /* How a loop stands: an exception is set, it goes on, the iterator is exhausted, `result` is there, the function has to
    be asked about the item. */
 enum { FP_FAILED = -1, FP_GO_ON, FP_END, FP_DONE, FP_ASK };
@@ -36,7 +39,7 @@ struct fp_drive {
     const fp_drive_kind *kind;
     const void *callable; /* only compared: the builtin that was called */
     PyObject *source;     /* owned: the iterable it was called with */
-    int asking;           /* the function is being asked, not the iterator */
+    int doing;            /* FP_BUSY, unless it waits for the iterator or the function */
     /* All owned, NULL where the kind has none; their meaning is the kind's. */
     PyObject *iterator, *function, *made, *item, *best, *extra, *result;
     long mode, whole;
