@@ -28,7 +28,7 @@ fp_drive *fp_drive_begin(const fp_drive_kind *kind, const void *callable, PyObje
 }
 
 /* Keeps the current exception: dropping what it holds may run any code. */
-static void end(fp_drive *drive)
+static void end(fp_drive *drive, int has_failed)
 {
     PyObject *type, *value, *traceback;
     if (drive->older != NULL) {
@@ -41,6 +41,9 @@ static void end(fp_drive *drive)
         newest = drive->older;
     }
     PyErr_Fetch(&type, &value, &traceback);
+    if (has_failed && drive->kind->abandon != NULL) {
+        drive->kind->abandon(drive);
+    }
     Py_XDECREF(drive->iterator);
     Py_XDECREF(drive->source);
     Py_XDECREF(drive->function);
@@ -58,9 +61,9 @@ static void end(fp_drive *drive)
 /* Ask the function about the item and take its answer. */
 static int ask(fp_drive *drive)
 {
-    drive->asking = 1;
+    drive->doing = FP_ASKING;
     PyObject *answer = drive->kind->ask(drive);
-    drive->asking = 0;
+    drive->doing = FP_BUSY;
     if (answer == NULL) {
         return FP_FAILED;
     }
@@ -82,12 +85,16 @@ static int take(fp_drive *drive, PyObject *item)
 
 static int take_all(fp_drive *drive)
 {
-    if (drive->kind->bulk != NULL) {
-        return drive->kind->bulk(drive);
-    }
     int status = FP_GO_ON;
+    if (drive->kind->bulk != NULL) {
+        drive->doing = FP_WAITING;
+        status = drive->kind->bulk(drive);
+        drive->doing = FP_BUSY;
+    }
     while (status == FP_GO_ON) {
+        drive->doing = FP_WAITING;
         PyObject *item = PyIter_Next(drive->iterator);
+        drive->doing = FP_BUSY;
         if (item == NULL) {
             return PyErr_Occurred() ? FP_FAILED : FP_END;
         }
@@ -104,7 +111,7 @@ static PyObject *run_on(fp_drive *drive, int status)
         status = status == FP_END ? drive->kind->finish(drive) : take_all(drive);
     }
     PyObject *result = status == FP_DONE ? Py_NewRef(drive->result) : NULL;
-    end(drive);
+    end(drive, status == FP_FAILED);
     return result;
 }
 
@@ -171,13 +178,16 @@ static PyObject **object_of(fp_drive *drive, int index)
 
 static PyObject *told(fp_drive *drive)
 {
+    if (drive->kind->tell != NULL) {
+        drive->kind->tell(drive);
+    }
     PyObject *objects = PyTuple_New(TOLD_OBJECTS);
     for (int i = 0; objects != NULL && i < TOLD_OBJECTS; i++) {
         PyObject *each = *object_of(drive, i);
         PyTuple_SET_ITEM(objects, i, Py_NewRef(each != NULL ? each : forkpoint_null));
     }
     return objects == NULL ? NULL
-                           : Py_BuildValue("(siNlldd)", drive->kind->name, drive->asking, objects, drive->mode,
+                           : Py_BuildValue("(siNlldd)", drive->kind->name, drive->doing, objects, drive->mode,
                                            drive->whole, drive->sum, drive->rest);
 }
 
@@ -216,12 +226,12 @@ static int read_told(PyObject *values, fp_drive *drive)
     const char *name;
     PyObject *objects;
     if (!PyTuple_Check(values) ||
-        !PyArg_ParseTuple(values, "siO!lldd", &name, &drive->asking, &PyTuple_Type, &objects, &drive->mode,
+        !PyArg_ParseTuple(values, "siO!lldd", &name, &drive->doing, &PyTuple_Type, &objects, &drive->mode,
                           &drive->whole, &drive->sum, &drive->rest)) {
         return -1;
     }
     drive->kind = kind_named(name);
-    if (drive->kind == NULL || PyTuple_GET_SIZE(objects) != TOLD_OBJECTS) {
+    if (drive->kind == NULL || PyTuple_GET_SIZE(objects) != TOLD_OBJECTS || drive->doing == FP_BUSY) {
         return -1;
     }
     for (int i = 0; i < TOLD_OBJECTS; i++) {
@@ -245,7 +255,6 @@ int fp_drive_is_told(PyObject *values)
 
 static int go_on_asked(fp_drive *drive, PyObject *value)
 {
-    drive->asking = 0;
     int status = value == NULL ? FP_FAILED : drive->kind->judge(drive, value);
     Py_CLEAR(drive->item);
     return status;
@@ -285,8 +294,11 @@ PyObject *fp_drive_go_on(PyObject *values, PyObject *feeder, PyObject *value)
     drive->whole = read.whole;
     drive->sum = read.sum;
     drive->rest = read.rest;
+    if (drive->kind->begin_again != NULL) {
+        drive->kind->begin_again(drive);
+    }
     PyErr_Restore(type, error, traceback);
-    return run_on(drive, read.asking ? go_on_asked(drive, value) : go_on_waited(drive, feeder, value));
+    return run_on(drive, read.doing == FP_ASKING ? go_on_asked(drive, value) : go_on_waited(drive, feeder, value));
 }
 
 PyMethodDef forkpoint_drive_methods[] = {

@@ -9,13 +9,18 @@
 
 typedef struct fp_drive fp_drive;
 
+/* What a loop is doing: another method of the item's may run just as well as the function or the iterator's. */
+enum { FP_BUSY, FP_WAITING, FP_ASKING };
+
 /* How a loop stands: an exception is set, it goes on, the iterator is exhausted, `result` is there, the function has to
    be asked about the item. */
 enum { FP_FAILED = -1, FP_GO_ON, FP_END, FP_DONE, FP_ASK };
 
 /* One kind of loop; each function says how it stands then. take() borrows the item, judge() the function's answer about
    `item`; ask() calls the function. finish() makes the result, or turns the drive into one of another kind.
-   `bulk` takes all the iterator has at once, where CPython does so in a way that shows. */
+   `bulk` takes all the iterator has at once, where CPython does so in a way that shows. Of what it does to its source,
+   tell() makes a note before it is told, begin_again() does it again in the process that goes on, and abandon(), called
+   with the exception set aside, undoes it when the loop fails. */
 typedef struct {
     const char *name;
     int (*bulk)(fp_drive *);
@@ -23,6 +28,9 @@ typedef struct {
     PyObject *(*ask)(fp_drive *);
     int (*judge)(fp_drive *, PyObject *answer);
     int (*finish)(fp_drive *);
+    void (*tell)(fp_drive *);
+    void (*begin_again)(fp_drive *);
+    void (*abandon)(fp_drive *);
 } fp_drive_kind;
 
 struct fp_drive {
@@ -31,7 +39,7 @@ struct fp_drive {
     const fp_drive_kind *kind;
     const void *callable; /* only compared: the builtin that was called */
     PyObject *source;     /* owned: the iterable it was called with */
-    int asking;           /* the function is being asked, not the iterator */
+    int doing;            /* FP_BUSY, unless it waits for the iterator or the function */
     /* All owned, NULL where the kind has none; their meaning is the kind's. */
     PyObject *iterator, *function, *made, *item, *best, *extra, *result;
     long mode, whole;
@@ -41,7 +49,10 @@ struct fp_drive {
 /* NULL-terminated. Defined in folds.c. */
 extern const fp_drive_kind *const fp_drive_kinds[];
 extern const fp_drive_kind fp_list_drive, fp_tuple_drive, fp_set_drive, fp_dict_drive, fp_join_drive, fp_sorted_drive,
-    fp_keys_drive, fp_sum_drive, fp_any_drive, fp_all_drive, fp_extreme_drive, fp_reduce_drive;
+    fp_keys_drive, fp_sort_drive, fp_sum_drive, fp_any_drive, fp_all_drive, fp_extreme_drive, fp_reduce_drive;
+
+/* Begin a drive of list.sort(): its items go over to `made`, and it is empty until the drive has ended. */
+extern void fp_sort_empty(fp_drive *drive);
 
 enum { FP_SUM_WHOLE, FP_SUM_FLOAT, FP_SUM_ANY };
 

@@ -1,5 +1,5 @@
-/* Puts our loops in the place of those of list(), tuple(), set(), dict(), str.join(), sorted(), sum(), any(), all(), min(),
-   max() and functools.reduce(), for calls in which Python code may run; nothing else about these changes.
+/* Puts our loops in the place of those of list(), tuple(), set(), dict(), str.join(), list.sort(), sorted(), sum(),
+   any(), all(), min(), max() and functools.reduce(), for calls in which Python code may run; nothing else about these changes.
 
    As with os.write (written.c) the method tables are changed in place, so nothing of it shows in Python. Every call that
    is not of the ordinary form, or has no iterator and no function of Python's, is CPython's own affair. */
@@ -87,7 +87,7 @@ typedef struct {
     PyCFunction plain;
 } builtin;
 
-static builtin the_sum, the_any, the_all, the_min, the_max, the_sorted, the_reduce, the_join;
+static builtin the_sum, the_any, the_all, the_min, the_max, the_sorted, the_reduce, the_join, the_sort;
 
 static PyObject *plain_fast(const builtin *called, PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames)
@@ -254,6 +254,26 @@ static PyObject *ours_sorted(PyObject *self, PyObject *const *args, Py_ssize_t n
     return fp_drive_run(begun);
 }
 
+static PyObject *ours_sort(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *key, *reverse;
+    if (nargs != 0 || !PyList_CheckExact(self) || !find_keywords(args, kwnames, "key", &key, "reverse", &reverse) ||
+        key == NULL || !is_worth_asking(key) || (reverse != NULL && !PyBool_Check(reverse))) {
+        return plain_fast(&the_sort, self, args, nargs, kwnames);
+    }
+    PyObject *items = PyList_New(0);
+    fp_drive *begun = items == NULL ? NULL
+                                    : fp_drive_begin(&fp_sort_drive, the_sort.object, self, key, items, reverse);
+    Py_XDECREF(items);
+    if (begun == NULL) {
+        return NULL;
+    }
+    fp_sort_empty(begun);
+    begun->best = PyList_New(0);
+    begun->iterator = begun->best == NULL ? NULL : PyObject_GetIter(items);
+    return fp_drive_run(begun);
+}
+
 /* ----------------------------------------------------------------------------------------------------- reduce */
 
 static PyObject *ours_reduce(PyObject *self, PyObject *args)
@@ -298,18 +318,25 @@ static int replace_function(builtin *place, const char *module, const char *name
     return 0;
 }
 
+static int replace_method(builtin *place, PyTypeObject *type, const char *name, int flags, void *ours)
+{
+    PyObject *method = PyObject_GetAttrString((PyObject *)type, name);
+    if (method == NULL) {
+        return -1;
+    }
+    if (Py_IS_TYPE(method, &PyMethodDescr_Type)) {
+        replace(place, method, ((PyMethodDescrObject *)method)->d_method, flags, ours);
+    }
+    Py_DECREF(method);
+    return 0;
+}
+
 static int replace_functions(void)
 {
     const int fast = METH_FASTCALL | METH_KEYWORDS, tuple = METH_VARARGS | METH_KEYWORDS;
-    PyObject *join = PyObject_GetAttrString((PyObject *)&PyUnicode_Type, "join");
-    if (join == NULL) {
-        return -1;
-    }
-    if (Py_IS_TYPE(join, &PyMethodDescr_Type)) {
-        replace(&the_join, join, ((PyMethodDescrObject *)join)->d_method, METH_O, ours_join);
-    }
-    Py_DECREF(join);
-    return replace_function(&the_sum, "builtins", "sum", fast, ours_sum) |
+    return replace_method(&the_join, &PyUnicode_Type, "join", METH_O, ours_join) |
+           replace_method(&the_sort, &PyList_Type, "sort", fast, ours_sort) |
+           replace_function(&the_sum, "builtins", "sum", fast, ours_sum) |
            replace_function(&the_any, "builtins", "any", METH_O, ours_any) |
            replace_function(&the_all, "builtins", "all", METH_O, ours_all) |
            replace_function(&the_min, "builtins", "min", fast, ours_min_fast) |

@@ -162,6 +162,74 @@ static int sort_by_keys(fp_drive *drive)
 const fp_drive_kind fp_keys_drive = {.name = "keys", .take = to_be_asked, .ask = ask_about_item, .judge = keep_key,
                                      .finish = sort_by_keys};
 
+/* ---------------------------------------------------------------------------------------------------- list.sort */
+
+/* Objects/listobject.c, list_sort_impl: the list is empty while it is sorted, and this in `allocated` tells whether the
+   program has changed it meanwhile. */
+enum { UNTOUCHED = -1 };
+
+static void exchange(PyListObject *one, PyListObject *other)
+{
+    PyObject **items = one->ob_item;
+    Py_ssize_t size = Py_SIZE(one), allocated = one->allocated;
+    one->ob_item = other->ob_item;
+    one->allocated = other->allocated;
+    Py_SET_SIZE(one, Py_SIZE(other));
+    other->ob_item = items;
+    other->allocated = allocated;
+    Py_SET_SIZE(other, size);
+}
+
+void fp_sort_empty(fp_drive *drive)
+{
+    exchange((PyListObject *)drive->source, (PyListObject *)drive->made);
+    ((PyListObject *)drive->source)->allocated = UNTOUCHED;
+}
+
+/* `mode`: the list is as it was left. */
+static void sort_tell(fp_drive *drive)
+{
+    drive->mode = ((PyListObject *)drive->source)->allocated == UNTOUCHED;
+}
+
+static void sort_begin_again(fp_drive *drive)
+{
+    PyListObject *list = (PyListObject *)drive->source;
+    if (drive->mode && list->ob_item == NULL) {
+        list->allocated = UNTOUCHED;
+    }
+}
+
+/* The items are the list's again; `made` has what the program has put there meanwhile. */
+static void sort_put_back(fp_drive *drive)
+{
+    PyListObject *list = (PyListObject *)drive->source;
+    if (list->allocated == UNTOUCHED) {
+        list->allocated = 0;
+    }
+    exchange(list, (PyListObject *)drive->made);
+}
+
+static int sort_in_place(fp_drive *drive)
+{
+    int is_touched = ((PyListObject *)drive->source)->allocated != UNTOUCHED;
+    sort_put_back(drive);
+    int status = sort(drive->source, drive->best, drive->extra);
+    if (status == FP_DONE && is_touched) {
+        PyErr_SetString(PyExc_ValueError, "list modified during sort");
+        status = FP_FAILED;
+    }
+    if (status == FP_FAILED) {
+        drive->kind = &fp_keys_drive; /* nothing is left to be undone */
+        return FP_FAILED;
+    }
+    return done(drive, Py_NewRef(Py_None));
+}
+
+const fp_drive_kind fp_sort_drive = {.name = "sort", .take = to_be_asked, .ask = ask_about_item, .judge = keep_key,
+                                     .finish = sort_in_place, .tell = sort_tell, .begin_again = sort_begin_again,
+                                     .abandon = sort_put_back};
+
 /* -------------------------------------------------------------------------------------------------------- sum */
 
 static int add_any(fp_drive *drive, PyObject *item)
@@ -366,5 +434,5 @@ const fp_drive_kind fp_reduce_drive = {.name = "reduce", .take = reduce_take, .a
 
 const fp_drive_kind *const fp_drive_kinds[] = {
     &fp_list_drive, &fp_tuple_drive, &fp_set_drive, &fp_dict_drive, &fp_join_drive, &fp_sorted_drive, &fp_keys_drive,
-    &fp_sum_drive, &fp_any_drive, &fp_all_drive, &fp_extreme_drive, &fp_reduce_drive, NULL,
+    &fp_sort_drive, &fp_sum_drive, &fp_any_drive, &fp_all_drive, &fp_extreme_drive, &fp_reduce_drive, NULL,
 };

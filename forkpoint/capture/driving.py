@@ -13,7 +13,10 @@ from forkpoint.capture import callables, iterating
 from forkpoint.capture.bytecode import Instruction
 from forkpoint.capture.frames import Frame
 
+_DOING: Final = 1
 _OBJECTS: Final = 2
+_WAITING: Final = 1
+_ASKING: Final = 2
 
 
 class Drive(NamedTuple):
@@ -72,7 +75,7 @@ def gone_on(frame: Frame, callee: Frame) -> Drive | None:
 
 def _awaiting(told: tuple[Any, ...], callee: Frame) -> Drive | None:
     objects = _Objects._make(told[_OBJECTS])
-    if told[1]:
+    if told[_DOING] == _ASKING:
         return Drive(told, None) if iterating.returns(objects.function, callee) else None
-    feeder = iterating.feeder(objects.iterator, callee)
+    feeder = iterating.feeder(objects.iterator, callee) if told[_DOING] == _WAITING else None
     return None if feeder is None else Drive(told, feeder)

@@ -27,9 +27,10 @@ _WITHOUT_CALLS: Final = frozenset(type(iter(made)) for made in _CONTAINERS)
 
 _ASKED_ANEW: Final = (
     *(enumerate, zip, filter, itertools.islice, itertools.chain, itertools.takewhile, itertools.dropwhile),
-    *(itertools.starmap, itertools.accumulate, itertools.filterfalse, itertools.cycle, itertools.compress),
+    *(itertools.starmap, itertools.filterfalse, itertools.cycle, itertools.compress),
 )
-"""C iterators that have changed nothing while they wait for their first source (Modules/itertoolsmodule.c)."""
+"""C iterators that have changed nothing while they wait for their first source (Modules/itertoolsmodule.c). Not
+accumulate: its additions may run the very function of a map it draws from."""
 
 _PLAIN_TYPES: Final = (int, float, str, bool, complex)
 _NO_ITERATION: Final = (len, abs, round, repr, ord, chr, hash, id, format)

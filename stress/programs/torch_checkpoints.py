@@ -10,17 +10,17 @@ torch.manual_seed(3)
 torch.set_num_threads(1)
 
 generator = torch.Generator().manual_seed(11)
-X = torch.randn(4096, 24, generator=generator)
-y = (X[:, :8].sin().sum(1, keepdim=True) + 0.1 * torch.randn(4096, 1, generator=generator)).float()
-train, valid = torch.utils.data.random_split(torch.utils.data.TensorDataset(X, y), [3584, 512], generator=generator)
+X = torch.randn(2048, 24, generator=generator)
+y = (X[:, :8].sin().sum(1, keepdim=True) + 0.1 * torch.randn(2048, 1, generator=generator)).float()
+train, valid = torch.utils.data.random_split(torch.utils.data.TensorDataset(X, y), [1792, 256], generator=generator)
 loader = torch.utils.data.DataLoader(train, batch_size=32, shuffle=True, generator=generator)
 
 model = nn.Sequential(nn.Linear(24, 96), nn.ReLU(), nn.Dropout(0.1), nn.Linear(96, 96), nn.ReLU(), nn.Linear(96, 1))
 optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
-scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=12)
+scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=9)
 os.makedirs("checkpoints", exist_ok=True)
 best = float("inf")
-for epoch in range(12):
+for epoch in range(9):
     model.train()
     running = 0.0
     for xb, yb in loader:

@@ -43,12 +43,34 @@ def _calls(made: Callable[[], Iterator[Any]], start: Any) -> list[Callable[[], A
         lambda: [f(list(made()), key=lambda x: str(x)) for f in (min, max)],
         lambda: (sorted(made()), sorted(made(), key=lambda x: -x, reverse=True)),
         lambda: sorted((*made(),), key=lambda x: str(x), reverse=True),
+        lambda: _sorted_in_place(list(made()), start),
         lambda: functools.reduce(lambda a, b: a - b, made()),
         lambda: functools.reduce(lambda a, b: a - b, made(), start),
         lambda: [f(5) for f in (sum, min, max, any, all, sorted, set, dict)],
         lambda: min(made(), nothing=1),  # type: ignore[call-overload]
         lambda: functools.reduce(min, 5),  # type: ignore[call-overload]
     ]
+
+
+def _sorted_in_place(values: list[Any], start: Any) -> Any:
+    """All that a list sorted by key shows: while, after, after a key that fails and one that changes the list."""
+    seen: list[Any] = []
+
+    def key(value: Any) -> Any:
+        seen.append((value, list(values)))
+        if len(seen) == 20 and start:
+            values.append(value)
+        if len(seen) == 30 and not start:
+            raise KeyError(value)
+        return str(value)
+
+    said = []
+    for _ in range(4):
+        try:
+            said.append(values.sort(key=key, reverse=bool(start)))
+        except (KeyError, ValueError) as error:
+            said.append(repr(error))
+    return said, values, seen, sys.getsizeof(values)
 
 
 def _say(call: Callable[[], Any]) -> str:

@@ -17,6 +17,7 @@ REFUSED = {
     "next of zip": "a `for` loop is waiting for `zip`, which is calling <genexpr>()",
     "hash in set": "set() is not Python code and is calling H.__hash__()",
     "add in sum": "sum() is not Python code and is calling H.__radd__()",
+    "f and add in sum": "sum() is not Python code and is calling Same.__add__()",
     "less in sorted": "sorted() is not Python code and is calling H.__lt__()",
     "predicate": "a `for` loop is waiting for `filter`, which is calling <lambda>()",
     "lru_cache": "cached() is cached by functools.lru_cache, which stores the result afterwards",
@@ -37,7 +38,7 @@ TAKEN = (
     "gen, gen2, cm in, in with cm, cm out, contextdecorator, exitstack, exec, eval, exec locals, recursion, coro, "
     "coro2, radd, matmul, neg, setitem, delitem, iadd, __next__, post_init, exc init, in except, enum missing, "
     "static, classmethod, lambda, in f-string, assert, listcomp, setcomp, dictcomp, walrus, map, list(gen), for map, "
-    "got bound, sort key, sum gen, any, enumerate(gen), zip(gen), reduce, min key"
+    "got bound, sort key, sum gen, any, enumerate(gen), zip(gen), reduce, min key, f of map"
 ).split(", ")
 
 

@@ -81,6 +81,10 @@ class H:
     def __hash__(self): ck('hash in set'); return 1
     def __radd__(self, o): ck('add in sum'); return 1
     def __lt__(self, o): ck('less in sorted'); return True
+class Same:
+    def __add__(self, o): ck('f and add in sum' if o is not two else 'f of map'); return self
+one, two = Same(), Same()
+sum(map(Same.__add__, [one, one], [two, two]), one)
 set(H() for _ in [1]); sum(H() for _ in [1]); sorted(H() for _ in [1, 2])
 for x in filter(lambda x: ck('predicate'), [1]): pass
 @functools.lru_cache

@@ -56,6 +56,17 @@ try:
     print(sorted([1, 2], key=fails))
 except StopIteration as error:
     print("stop", error)
+people = [5, 2, 9, 1]
+people.sort(key=lambda x: (print(len(people)), ask(x))[1])
+print(people, people.sort(key=ask, reverse=True), people)
+def meddles(x):
+    if x == 2:
+        people.append(7)
+    return ask(x)
+try:
+    people.sort(key=meddles)
+except ValueError as error:
+    print(error, people)
 class Weight:
     def __init__(self, n): self.n = n
     def __add__(self, other): return Weight(self.n + other.n)
