@@ -49,7 +49,6 @@ NEEDS = {
     "lightning_autoencoder": ("lightning", "rich"),
     "long_calls": ("scipy",),
     "lstm_lbfgs": ("torch",),
-    "lstm_lbfgs": ("torch",),
     "matplotlib_drawing": ("matplotlib",),
     "moons_package": ("numpy",),
     "neighbours_kalman": ("numpy",),
