@@ -34,6 +34,7 @@ NEEDS = {
     "benchmark_games": (),
     "boosting_warm_start": ("sklearn",),
     "char_gpt": ("torch", "tensorboard"),
+    "cross_validation": ("sklearn",),
     "deap_onemax": ("deap",),
     "digits_partial_fit": ("sklearn",),
     "etl_files": (),
