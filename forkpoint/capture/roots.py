@@ -157,7 +157,7 @@ _EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__w
 """Names in every module's namespace, which name nothing of its own."""
 
 
-_MADE_ON_DEMAND: Final = (("threadpoolctl", "ThreadpoolController"),)
+_MADE_ON_DEMAND: Final = (("threadpoolctl", "ThreadpoolController"), ("rich.console", "Console"))
 """Classes of objects that libraries keep in a global once they have needed one: a fresh import has none to be named."""
 
 

@@ -1,6 +1,6 @@
-"""rich: the thread that draws a live display again and again (progress bars, spinners) is started again.
+"""rich: the console that it makes when it is first needed, and the thread that draws a live display again and again.
 
-While it waits for its next turn it holds nothing; while it draws, commits wait (`capture.threads`).
+While the thread waits for its next turn it holds nothing; while it draws, commits wait (`capture.threads`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from typing import Any, Final
 
+import rich
 from rich.live import _RefreshThread
 
 from forkpoint.capture.adapters._attributes import attributes, fill
@@ -41,8 +42,12 @@ class _Displays(Quiet):
     def before_fork(self) -> list[Any]:
         return [thread for thread in threading.enumerate() if isinstance(thread, _RefreshThread)]
 
-    def restore(self, state: list[Any]) -> None:
-        for thread in state:
+    def capture(self, before: list[Any]) -> tuple[Any, list[Any]]:
+        return rich._console, before
+
+    def restore(self, state: tuple[Any, list[Any]]) -> None:
+        rich._console, threads = state
+        for thread in threads:
             thread.start()
 
 

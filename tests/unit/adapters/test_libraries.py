@@ -435,14 +435,15 @@ def test_the_thread_that_draws_a_live_display_is_in_the_way_while_it_draws_and_i
     threads_before = threads.blockers()
     thread = live._RefreshThread(Drawn(), 0.01)
     thread.start()
-    state = ambient._load("rich_displays").before_fork()
+    adapter = ambient._load("rich_displays")
+    state = adapter.before_fork()
     assert state == [thread] and threads.blockers() == threads_before  # it waits for its first turn
     (back,) = loads(dumps(state))
     thread.stop()
     assert not back.is_alive() and back.daemon and back.name == thread.name and back.refresh_per_second == 0.01
     back.refresh_per_second = 1000
     back.live.may_end.clear()
-    ambient._load("rich_displays").restore([back])
+    adapter.restore((adapter.capture([])[0], [back]))
     assert back.live.begun.wait(10)
     assert back.name in threads.blockers()
     back.live.may_end.set()

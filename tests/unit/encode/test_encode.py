@@ -298,3 +298,13 @@ def test_what_frameworks_leave_out_when_sent_elsewhere_is_kept_here(monkeypatch:
     assert World(program).again().loop.iterator is None
     monkeypatch.setattr("forkpoint.encode.library._TAKEN_APART", frozenset({"lib_of_loops"}))
     assert list(World(program).again().loop.iterator) == [1, 2]
+
+
+def test_the_console_that_rich_makes_when_it_needs_one_is_not_looked_for_in_a_fresh_import() -> None:
+    rich = pytest.importorskip("rich")
+    world = World("import rich\nconsole = rich.get_console()\nconsole.width = 77\n")
+    encoded = world.encode()
+    rich._console = None
+    module = world._fresh()
+    decode(encoded.pods, world.store)
+    assert module.console.width == 77 and type(module.console) is rich.console.Console
