@@ -47,6 +47,7 @@ NEEDS = {
     "sqlite_results": (),
     "torch_mlp": ("torch",),
     "xgboost_callbacks": ("xgboost",),
+    "xgboost_sklearn": ("xgboost",),
 }
 """Each program and what it imports. A program that cannot run is a line in the table, never silence."""
 

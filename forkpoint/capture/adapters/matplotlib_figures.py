@@ -1,7 +1,7 @@
 """matplotlib: settings, and figures with their canvas, number, callbacks and place among pyplot's, without a window.
 
 matplotlib's own pickling detaches a figure from its canvas, gives it the next number, and drops callbacks. Canvases
-of windows keep it; those that only draw are taken along, without what they have drawn, which each drawing makes anew.
+of windows keep it; those that only draw are taken along, with what they have drawn: a commit may be in its midst.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import ReduceContext, Reducer
 
-_DRAWN: Final = frozenset({"renderer", "_lastKey"})
 _WITHOUT_WINDOW: Final = frozenset(f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "pgf", "ps", "svg"))
 
 
@@ -34,7 +33,7 @@ def reduce_canvas(canvas: Any, context: ReduceContext) -> Any:
     cls = type(canvas)
     if cls is not backend_bases.FigureCanvasBase and cls.__module__ not in _WITHOUT_WINDOW:
         return NotImplemented
-    return make, (cls,), attributes(canvas, _DRAWN), None, None, fill
+    return make, (cls,), attributes(canvas), None, None, fill
 
 
 def reduce_manager(manager: Any, context: ReduceContext) -> Any:
