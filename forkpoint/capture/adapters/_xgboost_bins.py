@@ -88,7 +88,7 @@ def _is_same(made: Any, data: Any, held: Any) -> bool:
 
 
 def put_together(parts: Parts) -> Any:
-    """The data in its bins again."""
+    """The data in its bins again, without attributes."""
     values, (numbers, columns, rows, shape), bins, named, groups = parts
     reference = xgb.QuantileDMatrix(values, max_bin=bins, nthread=1)
     held = scipy.sparse.csr_matrix((numbers, columns, rows), shape)
@@ -96,4 +96,5 @@ def put_together(parts: Parts) -> Any:
     made.set_info(**named)
     if groups is not None:
         made.set_group(groups)
+    made.__dict__ = {"handle": made.handle}
     return made

@@ -118,6 +118,18 @@ def make_renderer(cls: Any, size: tuple[float, float, float], pixels: Any) -> An
     return renderer
 
 
+def reduce_text(text: Any, context: ReduceContext) -> Any:
+    """A str with attributes whose `__new__` wants more than the str (paths of fonts since 3.11)."""
+    return make_text, (type(text), str.__str__(text), dict(vars(text)))
+
+
+def make_text(cls: Any, value: str, named: dict[str, Any]) -> Any:
+    """Such a str; its attributes are part of its hash."""
+    text = str.__new__(cls, value)
+    text.__dict__.update(named)
+    return text
+
+
 def _held() -> int:
     """How often the program's thread holds the lock under which figures are drawn; versions before 3.11 have none."""
     lock = getattr(figure.Figure, "_render_lock", None)
@@ -132,7 +144,10 @@ class _Figures(Quiet):
 
     def reducers(self) -> Mapping[type, Reducer]:
         agg = sys.modules.get("matplotlib.backends.backend_agg")
-        drawing = {agg.RendererAgg: reduce_renderer} if agg is not None else {}
+        drawing: dict[type, Reducer] = {agg.RendererAgg: reduce_renderer} if agg is not None else {}
+        fonts = getattr(sys.modules.get("matplotlib.font_manager"), "FontPath", None)
+        if fonts is not None:
+            drawing[fonts] = reduce_text
         return {
             **drawing,
             artist.Artist: reduce_artist,
