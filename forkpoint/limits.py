@@ -40,6 +40,14 @@ may be freeing. What is beyond cannot be put back for older restore points."""
 FILES_MAX: Final = 100_000
 """Paths one program may change before no more are noted: a bound on memory and manifests, said when it is reached."""
 
+SCANNED_DIRECTORIES_MAX: Final = 8
+SCANNED_FILES_MAX: Final = 256
+"""What is looked through at a commit point for files that C code or another process has changed: the program waits
+meanwhile, some microseconds a file. Larger directories hold data sets, not results."""
+
+SCANNING_SHARE_MAX: Final = 0.002
+"""Of the program's time, for that."""
+
 BUFFER_BYTES_MIN: Final = 64 << 10
 """Buffers from here on are pods of their own; below, a copy in the stream is cheaper than an index entry."""
 
@@ -51,6 +59,14 @@ REPORT_MESSAGE_BYTES: Final = 400
 
 ARMED_MILLISECONDS: Final = 20
 """On 3.11 an armed trace function slows all code; it is disarmed after this long and the stack walked again."""
+
+COMPARED_BYTES_MAX: Final = 1 << 30
+"""Arrays of a DataLoader's dataset that are hashed when its workers start, and again at each commit: some tenths of a
+second. Larger tensors are known by torch's own count of writes."""
+
+REPLAYED_BATCHES_SAID: Final = 1000
+"""When workers of a DataLoader have to go over more batches than this to be where they were, it is said: the program
+waits for them."""
 
 AUTO_SECONDS_MIN: Final = 1.0
 """The shortest automatic interval: below, the child's work would never pause."""

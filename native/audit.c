@@ -75,6 +75,17 @@ static int hook(const char *event, PyObject *args, void *Py_UNUSED(data))
     return call_back(event, args);
 }
 
+int forkpoint_audit_open(PyObject *path, int flags)
+{
+    if (callback == NULL || inside) {
+        return 0;
+    }
+    PyObject *args = Py_BuildValue("(OOi)", path, Py_None, flags);
+    int status = args == NULL ? -1 : call_back("open", args);
+    Py_XDECREF(args);
+    return status;
+}
+
 /* In the forked child: no callback from here on. The reference is given up, since dropping it could run code. */
 void forkpoint_audit_off(void)
 {

@@ -1,14 +1,14 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
-   it serves guard.c (guard.h). */
+   it serves guard.c (guard.h); nor has folds.c, which serves drive.c and drivers.c (drive.h). */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
 
 #include "compat.h"
 
 #define FORKPOINT_PARTS(X)                                                        \
-    X(frames) X(resume) X(ticks) X(guard) X(collect) X(alive)                     \
+    X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
-    X(forkside) X(keeper) X(hashsecret) X(audit) X(written) X(exits) X(contexts)
+    X(forkside) X(keeper) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
@@ -22,6 +22,10 @@ extern PyObject *forkpoint_null;
 
 /* Ends the audit hook's callbacks in a forked child. Defined in audit.c, called from forkside.c. */
 extern void forkpoint_audit_off(void);
+
+/* Tell the callback of audit.c that a file is about to be opened so. Borrows `path`. 0, or -1 with an exception that is
+   none of ours (a KeyboardInterrupt). */
+extern int forkpoint_audit_open(PyObject *path, int flags);
 
 /* Is this object the program's although a library may hold it: a function or class that a module in the set `program`
    of names defines, a wrapper of one, an instance of such a class? -1 with an exception set. Defined in drift.c. */

@@ -4,7 +4,7 @@
    and links it as the running one, then does the same for the next record. When the innermost frame is reached the
    hook is gone for good: the program runs at full speed. When a callee comes back, `outcome` of its caller's plan
    says what an ordinary interpreter would have done at that instruction, and the caller's frame is run from there. */
-#include "collect.h"
+#include "drive.h"
 
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -29,20 +29,21 @@ typedef enum {
     OUTCOME_UNTRUTH,   /* `not in` */
     OUTCOME_ITERATOR,  /* iter(): what __iter__ returned must be an iterator */
     OUTCOME_OPERATOR,  /* NotImplemented means: the other operand is asked */
-    OUTCOME_COLLECT,   /* list(): one more item, then all that the iterator has left */
+    OUTCOME_THROUGH,   /* `for` over an iterator of iterators: what it makes of the callee's value, or its end */
+    OUTCOME_DRIVE,     /* list(), sum(), ...: one more item, then all that the iterator has left */
     OUTCOME_COUNT
 } fp_outcome;
 
 static const char *const outcome_names[OUTCOME_COUNT] = {
     "value", "nothing", "push",     "none", "object", "drop",    "enter",    "next",
     "next-default", "call-default", "close", "for", "for-next", "send", "truth", "untruth",
-    "iterator", "operator", "collect",
+    "iterator", "operator", "through", "drive",
 };
 
 typedef enum { KIND_FUNCTION, KIND_CODE, KIND_GENERATOR } fp_kind;
 
 /* One captured frame. Objects are owned, and let go as soon as the frame has them: the program must not find that
-   something it drops lives on. `before`, `after`, `object` and `list` are borrowed from `plan`. */
+   something it drops lives on. `before`, `after`, `object` and `feeder` are borrowed from `plan`. */
 typedef struct {
     fp_kind kind;
     PyObject *target; /* function, code or generator */
@@ -51,7 +52,7 @@ typedef struct {
     PyObject *code;
     PyObject *exception;
     PyObject *plan;
-    PyObject *before, *after, *object, *list;
+    PyObject *before, *after, *object, *feeder;
     long position, next, keep, end, end_keep, truth;
     fp_outcome outcome;
     fp_frame *frame; /* only compared; NULL unless the frame is there and its caller still waits for it */
@@ -239,21 +240,39 @@ static int operator_outcome(fp_frame *frame, const fp_record *record, PyObject *
     return status;
 }
 
-/* list(object): `value` is the next item, unless the iterator is exhausted. Python code it runs from here on finds the
-   frame as before, with this plan and no callee of its own. */
-static int collect_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
+/* The end of a generator is no value, and no exception. */
+static PyObject *fed(const fp_record *record, fp_status status, PyObject *value)
 {
-    int is_end = status == CALLEE_RAISED || (status == CALLEE_RETURNED && PyGen_CheckExact(record->object));
-    if (status == CALLEE_RAISED) {
-        if (!PyErr_ExceptionMatches(PyExc_StopIteration)) {
+    return status == CALLEE_RETURNED && PyGen_CheckExact(record->feeder) ? NULL : value;
+}
+
+/* `for` over `object`, which draws from `feeder`. */
+static int through_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
+{
+    PyObject *item = fp_next_through(record->object, record->feeder, fed(record, status, value));
+    if (item == NULL) {
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_StopIteration)) {
             return -1;
         }
         PyErr_Clear();
+        return go_to_end(frame, record, NULL);
     }
-    if (!is_end && (PyList_Append(record->list, value) < 0 || forkpoint_collect(record->list, record->object) < 0)) {
+    int gone_on = go_on(frame, record, item);
+    Py_DECREF(item);
+    return gone_on;
+}
+
+/* The call of a builtin whose loop `object` tells. Python code it runs from here on finds the frame as before, with this
+   plan and no callee of its own. */
+static int drive_outcome(fp_frame *frame, const fp_record *record, fp_status status, PyObject *value)
+{
+    PyObject *result = fp_drive_go_on(record->object, record->feeder, fed(record, status, value));
+    if (result == NULL) {
         return -1;
     }
-    return go_on(frame, record, record->list);
+    int gone_on = go_on(frame, record, result);
+    Py_DECREF(result);
+    return gone_on;
 }
 
 /* Bring the frame to where its callee's outcome takes it. `value` is borrowed, NULL iff the callee raised (then the
@@ -263,8 +282,11 @@ static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status sta
     if (record->outcome == OUTCOME_CLOSE) {
         return close_outcome(frame, record, status, value);
     }
-    if (record->outcome == OUTCOME_COLLECT) {
-        return collect_outcome(frame, record, status, value);
+    if (record->outcome == OUTCOME_THROUGH) {
+        return through_outcome(frame, record, status, value);
+    }
+    if (record->outcome == OUTCOME_DRIVE) {
+        return drive_outcome(frame, record, status, value);
     }
     if (status == CALLEE_RAISED) {
         if (record->outcome == OUTCOME_FOR_NEXT && PyErr_ExceptionMatches(PyExc_StopIteration)) {
@@ -315,7 +337,8 @@ static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status sta
     case OUTCOME_OPERATOR:
         return operator_outcome(frame, record, value);
     case OUTCOME_CLOSE:
-    case OUTCOME_COLLECT:
+    case OUTCOME_THROUGH:
+    case OUTCOME_DRIVE:
     case OUTCOME_COUNT:
         break;
     }
@@ -481,6 +504,14 @@ static void disown(fp_record *record)
     let_go(&record->plan);
 }
 
+/* Whether something is there to go on with: an iterator and the one it draws from, or a builtin's loop and its. */
+static int feeds(const fp_record *record)
+{
+    int is_asking = record->outcome == OUTCOME_DRIVE && record->feeder == Py_None;
+    return record->feeder != NULL && (is_asking || PyIter_Check(record->feeder)) &&
+           (record->outcome == OUTCOME_DRIVE ? fp_drive_is_told(record->object) : PyIter_Check(record->object));
+}
+
 /* Rows are (kind, target, globals, locals, slots, position, code, exception, plan). */
 static int read_record(PyObject *row, fp_record *record)
 {
@@ -495,7 +526,7 @@ static int read_record(PyObject *row, fp_record *record)
     record->before = PyDict_GetItemString(record->plan, "before");
     record->after = PyDict_GetItemString(record->plan, "after");
     record->object = PyDict_GetItemString(record->plan, "object");
-    record->list = PyDict_GetItemString(record->plan, "list");
+    record->feeder = PyDict_GetItemString(record->plan, "feeder");
     PyObject *name = PyDict_GetItemString(record->plan, "outcome");
     record->outcome = OUTCOME_COUNT;
     for (int i = 0; name != NULL && PyUnicode_Check(name) && i < OUTCOME_COUNT; i++) {
@@ -510,10 +541,11 @@ static int read_record(PyObject *row, fp_record *record)
         return -1;
     }
     int needs_object = record->outcome == OUTCOME_OBJECT || record->outcome == OUTCOME_NEXT_DEFAULT ||
-                       record->outcome == OUTCOME_CALL_DEFAULT || record->outcome == OUTCOME_COLLECT;
-    int needs_list = record->outcome == OUTCOME_COLLECT;
+                       record->outcome == OUTCOME_CALL_DEFAULT || record->outcome == OUTCOME_THROUGH ||
+                       record->outcome == OUTCOME_DRIVE;
+    int needs_feeder = record->outcome == OUTCOME_THROUGH || record->outcome == OUTCOME_DRIVE;
     if (record->outcome == OUTCOME_COUNT || (needs_object && record->object == NULL) ||
-        (needs_list && (record->list == NULL || !PyList_CheckExact(record->list))) ||
+        (needs_feeder && !feeds(record)) ||
         (record->before != NULL && !PyList_Check(record->before)) ||
         (record->after != NULL && !PyList_Check(record->after)) || !fits(record)) {
         PyErr_Format(PyExc_ValueError, "the saved frame of %U cannot go on: its plan does not fit",

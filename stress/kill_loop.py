@@ -28,28 +28,49 @@ from timer import random_kills, uninterrupted  # noqa: E402
 
 NEEDS = {
     "accumulate_amp": ("torch",),
+    "annealing": (),
+    "argparse_tqdm": ("numpy", "tqdm"),
+    "bayes_numpy": ("numpy",),
+    "benchmark_games": (),
     "boosting_warm_start": ("sklearn",),
     "char_gpt": ("torch", "tensorboard"),
-    "digits_partial_fit": ("sklearn",),
+    "cross_validation": ("sklearn",),
     "deap_onemax": ("deap",),
+    "digits_partial_fit": ("sklearn",),
+    "etl_files": (),
+    "evolution": (),
+    "forest_sweep": ("sklearn",),
     "genetic": ("numpy",),
+    "graphs": (),
     "grid_search": ("sklearn",),
     "gym_qlearning": ("gymnasium",),
+    "hf_trainer": ("transformers", "accelerate"),
     "kmeans_sweep": ("sklearn",),
     "lightgbm_callbacks": ("lightgbm",),
+    "lightning_autoencoder": ("lightning", "rich"),
+    "long_calls": ("scipy",),
     "lstm_lbfgs": ("torch",),
     "matplotlib_drawing": ("matplotlib",),
+    "moons_package": ("numpy",),
+    "neighbours_kalman": ("numpy",),
     "pandas_chunks": ("pandas",),
     "pools": ("joblib",),
+    "processes": ("numpy",),
+    "qtable": (),
     "reinforce": ("torch",),
     "scipy_callback": ("scipy",),
     "simulation": (),
     "sqlite_results": (),
+    "torch_checkpoints": ("torch",),
     "torch_mlp": ("torch",),
+    "word2vec": ("numpy",),
+    "word_language_model": ("torch",),
+    "workers_loader": ("torch",),
     "xgboost_callbacks": ("xgboost",),
     "xgboost_sklearn": ("xgboost",),
 }
-"""Each program and what it imports. A program that cannot run is a line in the table, never silence."""
+"""Each program, a file or a package for `-m`, and what it imports. A program that cannot run is a line in the table,
+never silence."""
 
 
 def main() -> int:
@@ -61,7 +82,7 @@ def main() -> int:
         if missing:
             table.append((name, collections.Counter(), f"not run: {', '.join(missing)} missing"))
             continue
-        program = Program(name, (f"{name}.py",), HERE / "programs", volatile=("events.out.tfevents.*",))
+        program = Program(name, command(name), HERE / "programs", volatile=("events.out.tfevents.*",))
         bench = Bench(program, scratch / name, options.python, automatic=True)
         findings, note = one_program(bench, options)
         table.append((name, collections.Counter(str(f.verdict) for f in findings), note))
@@ -88,6 +109,11 @@ def parse() -> argparse.Namespace:
     if unknown := set(options.programs) - set(NEEDS):
         parser.error(f"no such program: {', '.join(sorted(unknown))}")
     return options
+
+
+def command(name: str) -> tuple[str, ...]:
+    """What follows `python`: a script, or a package of the program's own."""
+    return ("-m", name) if (HERE / "programs" / name).is_dir() else (f"{name}.py",)
 
 
 def importable(python: str, name: str) -> bool:

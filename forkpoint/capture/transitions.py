@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.capture import attributes, collecting, operators
+from forkpoint.capture import attributes, driving, iterating, operators
 from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.callables import NotPassedOn, interrupts, outcome
 from forkpoint.capture.expressions import UNKNOWN, in_mro, is_a, spelled
@@ -56,9 +56,12 @@ def plan(frame: Frame, callee: Frame, constructed: Any = UNKNOWN) -> Plan:
     """
     if frame.plan is not None:
         # While the callee it waits for is being cleared away, destructors run on top of it as well.
-        if callee.address != frame.plan_callee and not collecting.goes_on(frame, callee):
+        if callee.address == frame.plan_callee:
+            return dict(frame.plan)
+        drive = driving.gone_on(frame, callee)
+        if drive is None:
             raise Refused(f"{callee.code.co_qualname}() runs while a call comes back", location=str(frame.location))
-        return dict(frame.plan)
+        return {**frame.plan, "object": drive.told, "feeder": drive.feeder}
     instruction = frame.instruction
     try:
         if frame.position < 0 or instruction.depth < 0:
@@ -109,9 +112,9 @@ def no_result(instruction: Instruction) -> Plan:
 def _call(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     if not callee.entered_through_c:
         return result(instruction, "push")
-    collected = collecting.under_way(frame, instruction, callee)
-    if collected is not None:
-        return result(instruction, "collect", list=collected[0], object=collected[1])
+    drive = driving.under_way(frame, instruction, callee)
+    if drive is not None:
+        return result(instruction, "drive", object=drive.told, feeder=drive.feeder)
     found = outcome(frame, instruction, callee)
     if callee.generator is not None and found.name not in ("next", "next-default", "close"):
         raise NotPassedOn(f"C code is in the middle of running the generator {callee.code.co_qualname}()")
@@ -133,18 +136,14 @@ def _for_iter(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     if callee.generator is None and iterator == id(callee.subject):
         if in_mro(type(callee.subject), "__next__") is callee.function:
             return {"outcome": "for-next", **made}
-    if _is_map(iterator, callee):
-        return {"outcome": "for-next", **made}
+    over_all = _native.alive(iterator)  # it may just be dropped, at the end of the loop
+    feeder = None if over_all is _native.NULL else iterating.feeder(over_all, callee)
+    if feeder is not None:
+        return {"outcome": "through", "object": over_all, "feeder": feeder, **made}
     found = frame.map.loader(instruction, depth - 1)
     over = "" if found is None or found.name != "GET_ITER" else _spelled_call(frame, found)
     subject = f"`{over}`" if over else "a C iterator"
     raise NotPassedOn(f"a `for` loop is waiting for {subject}, which is calling {callee.code.co_qualname}()")
-
-
-def _is_map(address: int, callee: Frame) -> bool:
-    """Whether the loop's iterator is a map that runs the callee: what that returns is the loop's next value."""
-    iterator = _native.alive(address)  # it may just be dropped, at the end of the loop
-    return type(iterator) is map and collecting.gives_next(iterator, callee)
 
 
 def _spelled_call(frame: Frame, get_iter: Instruction) -> str:

@@ -5,8 +5,8 @@ there before; so is the first since a commit point while its child reads files. 
 commit point only what was touched, or is open for writing, is asked about again. Nothing here reads a file's content,
 except to keep what is about to be lost.
 
-Not seen: C code that opens files by itself, other processes, and writes through a memory map. What is never noted:
-the store, devices, and compiled Python files.
+Not seen: C code that opens files by itself (but for what `_native.announce` knows), other processes, and writes through
+a memory map; `unseen` tells of what they leave. What is never noted: the store, devices, and compiled Python files.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 
 from forkpoint import _native, limits
 from forkpoint.capture.descriptors import OpenFile
+from forkpoint.capture.unseen import Unseen
 from forkpoint.model import Change, FileState, Touch
 
 _NEVER: Final = ("/dev/", "/proc/", "/sys/")
@@ -90,6 +91,8 @@ class Written:
         self._unkept: set[str] = set()
         self._kept_bytes = 0
         self._any_point = after_a_point
+        self._unseen = Unseen(time.time_ns(), self._is_ignored)
+        self._look_again = 0.0
         for touch in before:
             self.states[touch.path] = touch.was
             self._unkept.discard(touch.path)
@@ -132,6 +135,7 @@ class Written:
                 grows = bool(file.flags & os.O_APPEND) or file.offset >= state.size
                 writing[file.path] = writing.get(file.path, True) and grows
         self._any_point = True
+        self._tell_unseen()
         self._writing = writing
         self._touched.clear()
         self._asked.clear()
@@ -141,6 +145,19 @@ class Written:
         finally:
             self._silent = False
         return writing
+
+    def _tell_unseen(self) -> None:
+        """Looks until there is something to tell, and for at most a small part of the time."""
+        began = time.monotonic()
+        if began < self._look_again:
+            return
+        found = self._unseen.look(self.states)
+        ended = time.monotonic()
+        self._look_again = ended + (ended - began) / limits.SCANNING_SHARE_MAX
+        if found:
+            self._look_again = float("inf")
+            names = ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
+            self._failed(f"{names}: changed by C code or another process; a restore leaves what these write as it is")
 
     # ---- before a change
 

@@ -74,7 +74,7 @@ def test_a_point_inside_is_durable_or_refused_by_name_with_a_warning(name, answe
     assert "NotResumableWarning" in [category for category, _ in facts["warnings"]], facts
 
 
-NEVER = ("sort_key", "filter", "lru_cache", "class_body", "asyncio_task", "del", "import")
+NEVER = ("list_sort", "filter", "lru_cache", "class_body", "asyncio_task", "del", "import")
 
 
 @pytest.mark.parametrize("name", NEVER)

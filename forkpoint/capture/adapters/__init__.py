@@ -6,7 +6,7 @@ and never renamed: their names are stored in restore points.
 
 Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first,
 warning filters once nothing touches them any more (each change empties the record of what was shown), random states
-after all that may draw from them, signals and timers last.
+after all that may draw from them, then signals and timers, child processes (which inherit all this), threads last.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "numpy_settings": "numpy",
     "torch_tensors": "torch",
     "torch_training": "torch",
+    "torch_archives": "torch",
     "torch_settings": "torch",
     "pandas_blocks": "pandas",
     "pandas_readers": "pandas.io.parsers.readers",
@@ -51,5 +52,11 @@ LIBRARIES: Final[dict[str, str]] = {
     "python_random": "random",
     "exit_functions": "atexit",
     "signals": "signal",
+    "torch_workers": "torch.utils.data.dataloader",
+    "rich_displays": "rich.live",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
+
+FORKING: Final = ("torch_workers",)
+"""Adapters of libraries whose child processes come back: they also have `before_program_forks`, `children` and `inside`
+(`capture.ambient`)."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections
 import copy
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from in_memory import again, buffers_of, dumps, loads
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from forkpoint import _native
 from forkpoint.capture import ambient
 from forkpoint.errors import Refused
 
@@ -364,6 +367,24 @@ def test_optimizer_attributes_hooks_and_scheduler_wrapper_survive() -> None:
     assert [cell.cell_contents for hook in o._optimizer_step_pre_hooks.values() for cell in hook.__closure__] == [[1]]
 
 
+class Wrapping(torch.optim.Optimizer):
+    """A wrapper that never calls Optimizer.__init__, as accelerate's."""
+
+    def __init__(self, inner: torch.optim.Optimizer) -> None:
+        self.inner = inner
+
+    def step(self, closure: Any = None) -> None:
+        self.inner.step()
+
+
+def test_a_wrapper_of_an_optimizer_is_not_made_one_that_calls_hooks() -> None:
+    weight = torch.ones(1, requires_grad=True)
+    weight.grad = torch.ones(1)
+    wrapping, back = again((Wrapping(torch.optim.SGD([weight], lr=0.5)), weight))
+    wrapping.step()
+    assert back.item() == 0.5 and not hasattr(Wrapping.step, "hooked")
+
+
 def test_classes_whose_step_torch_replaced_are_known_before_any_object_is_rebuilt() -> None:
     torch.optim.Rprop([torch.ones(1)])
     assert ("torch.optim.rprop", "Rprop") in ambient.facts()["torch_training"]
@@ -512,3 +533,16 @@ def test_saving_runs_no_operator() -> None:
     with Watch():
         dumps((net, optimizer, loss, torch.from_numpy(array), array))
     assert [name for name in seen if "from_numpy" not in name and "lift_fresh" not in name] == []
+
+
+def test_a_file_that_torch_writes_in_c_is_told_of_before_it_is_opened(tmp_path: Path) -> None:
+    ambient.before_fork()
+    path = str(tmp_path / "model.pt")
+    seen: list[tuple[Any, ...]] = []
+    _native.audit_start(lambda event, args: seen.append((event, *args, os.path.exists(path))))
+    try:
+        torch.save({"weight": torch.zeros(3)}, path)
+    finally:
+        _native.audit_stop()
+    assert seen == [("open", path, None, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, False)]
+    assert torch.load(path)["weight"].tolist() == [0, 0, 0]

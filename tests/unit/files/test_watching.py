@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import threading
@@ -268,3 +269,16 @@ def test_the_next_write_through_an_open_file_changes_the_time_that_was_noted(sto
             assert look("data") == noted_state
             file.write(b"xx")  # at once, within the same step of the kernel's file times
             assert look("data") != noted_state
+
+
+def test_a_file_that_another_process_wrote_is_told_of_and_left_to_it(store: Home, watch: Watch) -> None:
+    told: list[str] = []
+    watched = watch()
+    watched._failed = told.append
+    for _ in range(3):
+        with subprocess.Popen(["sh", "-c", "echo x > beside"]):
+            pass
+        watched._look_again = min(watched._look_again, 0.0) if not told else watched._look_again
+        watched.at_commit(())
+    assert [("beside" in line, "another process" in line) for line in told] == [(True, True)]
+    assert watched.states == {}

@@ -161,7 +161,7 @@ def main():
     BRANCH = Path(os.environ["BRANCH"]) if "BRANCH" in os.environ else None
     OUTPUT = Path(os.readlink("/proc/self/fd/1"))
     stack.set_base(base.__code__)
-    _native.collect_start()
+    _native.drive_start()
     api = types.ModuleType("ckapi")
     api.checkpoint, api.try_checkpoint = checkpoint, try_checkpoint
     sys.modules["ckapi"] = api

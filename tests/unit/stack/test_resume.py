@@ -16,7 +16,9 @@ def picked(every: int) -> Callable[[int], bool]:
     return lambda number: THOROUGH or number % every == 0
 
 
-@pytest.mark.parametrize(("name", "every"), [("flow", 4), ("deep", 1), ("drops", 1), ("calls", 24), ("collects", 1)])
+@pytest.mark.parametrize(
+    ("name", "every"), [("flow", 4), ("deep", 1), ("drops", 1), ("calls", 24), ("collects", 2), ("drives", 9)]
+)
 def test_a_program_resumed_at_its_checkpoints_prints_what_it_would_have_printed(
     name: str, every: int, tmp_path: Path
 ) -> None:

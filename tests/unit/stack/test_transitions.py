@@ -11,10 +11,15 @@ REFUSED = {
     "bool": "a condition is asking A.__bool__()",
     "hash": "a dict is asking A.__hash__()",
     "format": "an f-string is formatting a value by calling A.__format__()",
-    "sort key": "sorted() is not Python code and is calling <lambda>()",
     "map of map": "list() is not Python code and is calling <lambda>()",
     "map of lists": "list() is not Python code and is calling <genexpr>()",
-    "enumerate(gen)": "a `for` loop is waiting for `enumerate`, which is calling <genexpr>()",
+    "second of zip": "a `for` loop is waiting for `zip`, which is calling <genexpr>()",
+    "next of zip": "a `for` loop is waiting for `zip`, which is calling <genexpr>()",
+    "hash in set": "set() is not Python code and is calling H.__hash__()",
+    "add in sum": "sum() is not Python code and is calling H.__radd__()",
+    "f and add in sum": "sum() is not Python code and is calling Same.__add__()",
+    "less in sorted": "sorted() is not Python code and is calling H.__lt__()",
+    "predicate": "a `for` loop is waiting for `filter`, which is calling <lambda>()",
     "lru_cache": "cached() is cached by functools.lru_cache, which stores the result afterwards",
     "class body": "the body of class cls.<locals>.K is running",
     "__new__": "N() is not Python code and is calling N.__new__()",
@@ -33,7 +38,7 @@ TAKEN = (
     "gen, gen2, cm in, in with cm, cm out, contextdecorator, exitstack, exec, eval, exec locals, recursion, coro, "
     "coro2, radd, matmul, neg, setitem, delitem, iadd, __next__, post_init, exc init, in except, enum missing, "
     "static, classmethod, lambda, in f-string, assert, listcomp, setcomp, dictcomp, walrus, map, list(gen), for map, "
-    "got bound"
+    "got bound, sort key, sum gen, any, enumerate(gen), zip(gen), reduce, min key, f of map"
 ).split(", ")
 
 

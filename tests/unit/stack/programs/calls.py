@@ -73,7 +73,20 @@ Bound().run(1, 2)
 sum(len(str(ck('sum gen'))) for _ in [1])
 any((ck('any'),) for _ in [1])
 for i, x in enumerate(ck('enumerate(gen)') for _ in [1]): pass
-for i, x in zip([1], (ck('zip(gen)') for _ in [1])): pass
+for i, x in zip((ck('zip(gen)') for _ in [1]), [1]): pass
+for i, x in zip([1], (ck('second of zip') for _ in [1])): pass
+twice = (ck('next of zip') for _ in [1])
+for i, x in zip(twice, map(next, [twice])): pass
+class H:
+    def __hash__(self): ck('hash in set'); return 1
+    def __radd__(self, o): ck('add in sum'); return 1
+    def __lt__(self, o): ck('less in sorted'); return True
+class Same:
+    def __add__(self, o): ck('f and add in sum' if o is not two else 'f of map'); return self
+one, two = Same(), Same()
+sum(map(Same.__add__, [one, one], [two, two]), one)
+set(H() for _ in [1]); sum(H() for _ in [1]); sorted(H() for _ in [1, 2])
+for x in filter(lambda x: ck('predicate'), [1]): pass
 @functools.lru_cache
 def cached(): ck('lru_cache')
 cached()
