@@ -67,6 +67,7 @@ NEEDS = {
     "word_language_model": ("torch",),
     "workers_loader": ("torch",),
     "xgboost_callbacks": ("xgboost",),
+    "xgboost_sklearn": ("xgboost",),
 }
 """Each program, a file or a package for `-m`, and what it imports. A program that cannot run is a line in the table,
 never silence."""

@@ -138,8 +138,10 @@ def _checked(obj: Any, value: Any, context: Context) -> Any:
     if not _is_standard(type(obj)):
         if state is not None and setter is None:
             setter = set_state
+        setter = fill_unless_absent if setter is _native.instance_fill else setter
         return guarded_call, (function, arguments), state, items, pairs, setter
     if function is copyreg.__newobj__ and obj.__class__ is not arguments[0]:  # type: ignore[attr-defined]
+        setter = fill_unless_absent if setter is _native.instance_fill else setter
         return guarded_call, (function, arguments), state, items, pairs, setter
     return function, arguments, state, items, pairs, setter
 
@@ -214,6 +216,12 @@ def guarded_call(function: Callable[..., Any], arguments: tuple[Any, ...]) -> An
     except Exception as error:
         kind = getattr(function, "__qualname__", repr(function))
         return tombstones.make(f"an object made by {kind}", kind, f"rebuilding it failed: {_reason(error)}")
+
+
+def fill_unless_absent(obj: Any, attributes: dict[str, Any]) -> None:
+    """Plain attributes of an object that guarded_call made; a tombstone in its place takes none."""
+    if type(obj) is not tombstones.Absent:
+        _native.instance_fill(obj, attributes)
 
 
 def set_state(obj: Any, state: Any) -> None:

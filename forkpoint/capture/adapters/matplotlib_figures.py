@@ -1,7 +1,7 @@
 """matplotlib: settings, and figures with their canvas, number, callbacks and place among pyplot's, without a window.
 
 matplotlib's own pickling detaches a figure from its canvas, gives it the next number, and drops callbacks. Canvases
-of windows keep it; those that only draw are taken along, without what they have drawn, which each drawing makes anew.
+of windows keep it; those that only draw are taken along, with what they have drawn: a commit may be in its midst.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import ReduceContext, Reducer
 
-_DRAWN: Final = frozenset({"renderer", "_lastKey"})
 _WITHOUT_WINDOW: Final = frozenset(f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "pgf", "ps", "svg"))
 
 
@@ -34,7 +33,7 @@ def reduce_canvas(canvas: Any, context: ReduceContext) -> Any:
     cls = type(canvas)
     if cls is not backend_bases.FigureCanvasBase and cls.__module__ not in _WITHOUT_WINDOW:
         return NotImplemented
-    return make, (cls,), attributes(canvas, _DRAWN), None, None, fill
+    return make, (cls,), attributes(canvas), None, None, fill
 
 
 def reduce_manager(manager: Any, context: ReduceContext) -> Any:
@@ -119,6 +118,18 @@ def make_renderer(cls: Any, size: tuple[float, float, float], pixels: Any) -> An
     return renderer
 
 
+def reduce_text(text: Any, context: ReduceContext) -> Any:
+    """A str with attributes whose `__new__` wants more than the str (paths of fonts since 3.11)."""
+    return make_text, (type(text), str.__str__(text), dict(vars(text)))
+
+
+def make_text(cls: Any, value: str, named: dict[str, Any]) -> Any:
+    """Such a str; its attributes are part of its hash."""
+    text = str.__new__(cls, value)
+    text.__dict__.update(named)
+    return text
+
+
 def _held() -> int:
     """How often the program's thread holds the lock under which figures are drawn; versions before 3.11 have none."""
     lock = getattr(figure.Figure, "_render_lock", None)
@@ -133,7 +144,10 @@ class _Figures(Quiet):
 
     def reducers(self) -> Mapping[type, Reducer]:
         agg = sys.modules.get("matplotlib.backends.backend_agg")
-        drawing = {agg.RendererAgg: reduce_renderer} if agg is not None else {}
+        drawing: dict[type, Reducer] = {agg.RendererAgg: reduce_renderer} if agg is not None else {}
+        fonts = getattr(sys.modules.get("matplotlib.font_manager"), "FontPath", None)
+        if fonts is not None:
+            drawing[fonts] = reduce_text
         return {
             **drawing,
             artist.Artist: reduce_artist,

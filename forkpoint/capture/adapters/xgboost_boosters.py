@@ -21,6 +21,7 @@ import numpy as np
 import xgboost as xgb
 from xgboost import core
 
+from forkpoint.capture.adapters import _xgboost_bins as bins
 from forkpoint.capture.adapters import _xgboost_random as generators
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
@@ -166,10 +167,10 @@ def _begin_to_train(booster: Any) -> None:
     (QuantileHistMaker::Update in src/tree/updater_quantile_hist.cc, CheckParam in src/data/batch_utils.cc).
     """
     config = json.loads(booster.save_config())["learner"]
-    bins = int(_grower(config)["tree_train_param"]["max_bin"]) + 1
+    others = int(_grower(config)["tree_train_param"]["max_bin"]) + 1
     model = config["learner_model_param"]
     outputs = max(int(model["num_class"]), int(model["num_target"]), 1)
-    data = xgb.QuantileDMatrix(np.zeros((2, int(model["num_feature"])), np.float32), max_bin=bins, nthread=1)
+    data = xgb.QuantileDMatrix(np.zeros((2, int(model["num_feature"])), np.float32), max_bin=others, nthread=1)
     flat = np.ones((2, outputs), np.float32)
     interface = core.array_interface(flat)
     rounds = booster.num_boosted_rounds()
@@ -182,9 +183,14 @@ def _begin_to_train(booster: Any) -> None:
 
 
 def reduce_data(data: Any, context: ReduceContext) -> Any:
-    """A DMatrix as the bytes XGBoost would write to a file: values, labels, weights, groups, names, categories."""
+    """A QuantileDMatrix by its bins; a DMatrix as the bytes of its file: values, labels, weights, groups, names."""
+    if type(data) is xgb.QuantileDMatrix:
+        parts = bins.take_apart(data)
+        if parts is None:
+            return context.tombstone(data, "XGBoost shows too little of its bins; make it again from its arrays")
+        return bins.put_together, (parts,), attributes(data, _HANDLE), None, None, fill
     if type(data) is not xgb.DMatrix:
-        return context.tombstone(data, "XGBoost shows no more of it than its bins; make it again from its arrays")
+        return context.tombstone(data, "XGBoost does not show it; make it again from its arrays")
     place = os.memfd_create("forkpoint-dmatrix")
     try:
         data.save_binary(f"/proc/self/fd/{place}")

@@ -139,6 +139,25 @@ def test_xgboost_data_keeps_all_it_was_given() -> None:
     assert (back.get_data() != data.get_data()).nnz == 0
 
 
+@pytest.mark.parametrize("bins", [16, 256, None])
+def test_quantile_data_comes_back_in_the_same_bins(bins: int | None) -> None:
+    xgb = pytest.importorskip("xgboost")
+    from forkpoint.capture.adapters import xgboost_boosters
+
+    odd = X.copy()
+    odd[:, 0], odd[:, 1], odd[:, 2] = 3, -abs(odd[:, 1]), RNG.integers(0, 5, len(odd))
+    odd[:, 3] = abs(odd[:, 3]) + 1
+    odd[RNG.random(odd.shape) < 0.1] = np.nan
+    data = xgb.QuantileDMatrix(odd, Y, weight=abs(Y), max_bin=bins)
+    back = again(xgboost_boosters.ADAPTER, data)
+
+    def trained(rows: Any) -> Any:
+        return xgb.train({"nthread": 1, "max_bin": bins or 256, "seed": 1, "subsample": 0.5}, rows, 8).save_raw()
+
+    assert trained(back) == trained(data)
+    assert (back.get_label() == data.get_label()).all() and (back.get_weight() == data.get_weight()).all()
+
+
 # --- LightGBM -----------------------------------------------------------------------------------------------------
 
 

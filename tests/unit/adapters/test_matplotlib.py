@@ -112,3 +112,11 @@ def test_a_drawing_goes_on_in_its_midst() -> None:
     assert second(back) == second(whole)
     ADAPTER.restore(state)
     matplotlib.figure.Figure._render_lock.release()
+
+
+def test_the_path_of_a_font_comes_back_where_it_is_more_than_a_str() -> None:
+    from matplotlib import font_manager
+
+    found = font_manager.fontManager.findfont(font_manager.FontProperties())
+    back, keyed = again((found, {found: 1}))
+    assert type(back) is type(found) and back == found and keyed[found] == 1

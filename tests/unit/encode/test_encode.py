@@ -132,6 +132,24 @@ class Lying:
         return Lying, (), None, items()
 
 
+def test_a_library_s_object_that_cannot_be_made_again_is_a_tombstone_whatever_attributes_it_had() -> None:
+    """A str that wants more than its text, as some libraries have them: the restore fails without the guard."""
+    library = types.ModuleType("library_of_texts")
+    source = "class Text(str):\n def __new__(cls, text, face):\n  made = str.__new__(cls, text)\n"
+    exec(compile(source + "  made.face = face\n  return made\n", "<library>", "exec"), library.__dict__)
+    library.Text.__module__ = library.__name__
+    library.__spec__ = types.SimpleNamespace(name=library.__name__, origin="built-in")  # type: ignore[assignment]
+    sys.modules[library.__name__] = library
+    try:
+        world = World("import library_of_texts\ntext = library_of_texts.Text('a', 3)\nother = 5")
+        back = world.again()
+    finally:
+        del sys.modules[library.__name__]
+    assert back.other == 5
+    with pytest.raises(TombstoneError):
+        back.text.face  # noqa: B018
+
+
 def test_a_protocol_that_fails_half_way_is_a_tombstone_too() -> None:
     world = World("")
     world.module.liar = Lying()  # type: ignore[attr-defined]
