@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from forkpoint import _native, errors, limits
-from forkpoint.capture import stack
+from forkpoint.capture import ambient, stack
 from forkpoint.model import Refusal
 from forkpoint.preempt import Preemption
 from forkpoint.snapshot import safepoint
@@ -85,6 +85,12 @@ class Autosave:
         """Nothing is due at once any more."""
         self._postpone()
 
+    def overtaken(self) -> None:
+        """The program took a commit itself: that one counts, so that it need not wait for one of ours soon after."""
+        if not self._preemption.under_way:
+            self._disarm()
+            self._postpone()
+
     def _postpone(self) -> None:
         """A commit was taken: the next one is due an interval from now."""
         totals = self._engine.totals
@@ -133,7 +139,8 @@ class Autosave:
         if self._engine.busy:
             return
         self._engine.ask_threads()
-        place = stack.deepest_resumable(self._engine.places.avoided(self._engine.protection.gap))
+        avoided = (*ambient.inside(), *self._engine.places.avoided(self._engine.protection.gap))
+        place = stack.deepest_resumable(avoided)
         if place.blocked is not None:
             self._engine.obstacles.note(place.blocked)
         safepoint.arm(place.address, place.code, self._reached)

@@ -17,7 +17,7 @@ from types import CodeType
 from forkpoint import ending, errors, faultpoints, limits, registry
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, driving, provenance, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, driving, forks, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
@@ -72,6 +72,7 @@ class Engine:
         self.places = Places()
         self._codes: tuple[CodeType, ...] = ()
         driving.start()
+        forks.watch()
         self._told: set[str] = set()
         self.losses = Losses()
 
@@ -213,6 +214,8 @@ class Engine:
         self._codes = tuple(record.code for record in moment.stack.frames)
         self.totals.stopped_seconds += ended - waited
         self.totals.worst_stop_seconds = max(self.totals.worst_stop_seconds, ended - waited)
+        if trigger == "explicit" and self._trigger is not None:
+            self._trigger.overtaken()
         checkpoint = Checkpoint(point, poll=lambda timeout: self._outcome(point, timeout))
         if self.rehearsal is not None:
             self.rehearsal.end(self, checkpoint)

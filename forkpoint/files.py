@@ -90,7 +90,7 @@ class Files:
             opened=moment.writing,
             committed_ns=moment.committed_ns,
             stored=contents.read(self._home, self._run),
-            touched=self._since,
+            touched=_Since(self._home, self._run),
             open_kept=lambda touch: filelog.open_kept(self._home, touch),
             max_bytes=self._max_bytes,
         )
@@ -102,10 +102,24 @@ class Files:
             contents.write(self._home, self._run, writer.stored)
         return writer
 
-    def _since(self) -> dict[str, Touch]:
-        """By path, what was touched since the commit point; the touch that kept a copy, where there is one."""
-        found: dict[str, Touch] = {}
-        for touch in filelog.touches(self._home, self._run, filelog.NOW):
-            if touch.path not in found or found[touch.path].kept is None:
-                found[touch.path] = touch
-        return found
+
+class _Since:
+    """By path, what was touched since the commit point; the touch that kept a copy, where there is one.
+
+    Asked once for each file, while the program goes on: the log is read again only when it has grown.
+    """
+
+    def __init__(self, home: Home, run: str) -> None:
+        self._home = home
+        self._run = run
+        self._length = 0
+        self._found: dict[str, Touch] = {}
+
+    def __call__(self) -> dict[str, Touch]:
+        length = filelog.length(self._home, self._run, filelog.NOW)
+        if length != self._length:
+            self._length, self._found = length, {}
+            for touch in filelog.touches(self._home, self._run, filelog.NOW):
+                if touch.path not in self._found or self._found[touch.path].kept is None:
+                    self._found[touch.path] = touch
+        return self._found

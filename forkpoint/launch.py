@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import importlib.machinery
 import io
+import linecache
 import os
 import sys
 import types
@@ -150,7 +151,7 @@ def _prepare(order: Order) -> tuple[types.CodeType, types.ModuleType]:
         sys.argv[0] = "-c"
         _push_path("")
         module.__dict__.update(__loader__=importlib.machinery.BuiltinImporter)
-        return compile(order.target, "<string>", "exec"), module
+        return _command(order.target), module
     if order.target == "-":
         _push_path("")
         module.__dict__.update(__loader__=importlib.machinery.BuiltinImporter)
@@ -159,6 +160,15 @@ def _prepare(order: Order) -> tuple[types.CodeType, types.ModuleType]:
         _push_path(_absolute(order.target))
         return _module_code(_NAME, module)
     return _prepare_script(order.target, module)
+
+
+def _command(source: str) -> types.CodeType:
+    """What `-c` runs. From 3.13 on tracebacks show its lines (Python/pythonrun.c, _PyRun_SimpleString)."""
+    code = compile(source, "<string>", "exec")
+    register = getattr(linecache, "_register_code", None)
+    if register is not None:
+        register(code if hasattr(linecache, "_getline_from_code") else "<string>", source, "<string>")
+    return code
 
 
 def _prepare_script(path: str, module: types.ModuleType) -> tuple[types.CodeType, types.ModuleType]:

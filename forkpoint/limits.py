@@ -60,6 +60,14 @@ REPORT_MESSAGE_BYTES: Final = 400
 ARMED_MILLISECONDS: Final = 20
 """On 3.11 an armed trace function slows all code; it is disarmed after this long and the stack walked again."""
 
+COMPARED_BYTES_MAX: Final = 1 << 30
+"""Arrays of a DataLoader's dataset that are hashed when its workers start, and again at each commit: some tenths of a
+second. Larger tensors are known by torch's own count of writes."""
+
+REPLAYED_BATCHES_SAID: Final = 1000
+"""When workers of a DataLoader have to go over more batches than this to be where they were, it is said: the program
+waits for them."""
+
 AUTO_SECONDS_MIN: Final = 1.0
 """The shortest automatic interval: below, the child's work would never pause."""
 

@@ -42,6 +42,10 @@ def advice(reason: str) -> str:
     """What to do about what stands in the way of commits, by the words of `reason`."""
     if "child process" in reason:
         return "commits wait until it ends; between children, or with --ignore-threads 'child process*', they are taken"
+    if "event loop" in reason:
+        return (
+            "commits are taken before asyncio.run() and after it; --restarts begins anew, from what the program saved"
+        )
     if "graph" in reason:
         return "commits are taken once backward() has used the graph up, or where its tensors are out of scope"
     if "Thread" in reason or "thread" in reason:

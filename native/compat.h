@@ -17,10 +17,11 @@
 #endif
 
 /* sys.monitoring (3.12) stops a frame at a line without slowing the others; close() on a generator gives its value
-   since 3.13; sum() of floats carries what it has rounded off since 3.12. */
+   since 3.13; since 3.12 sum() of floats carries what it has rounded off, and os.fork() counts threads. */
 #define FORKPOINT_HAS_MONITORING (PY_VERSION_HEX >= 0x030c0000)
 #define FORKPOINT_CLOSE_RETURNS (PY_VERSION_HEX >= 0x030d0000)
 #define FORKPOINT_SUM_COMPENSATES (PY_VERSION_HEX >= 0x030c0000)
+#define FORKPOINT_FORK_COUNTS_THREADS (PY_VERSION_HEX >= 0x030c0000)
 
 /* The frame layout of the running version; included by frames.c, resume.c and ticks.c only. */
 #if PY_VERSION_HEX < 0x030c0000

@@ -7,6 +7,7 @@
    safe point, and does what the program would have done once the grace is over. In forks of the program there is no such
    thread, and the handler passes signals on at once. */
 #include "guard.h"
+#include "helper.h"
 #include FORKPOINT_FRAMES_HEADER
 
 #include <errno.h>
@@ -32,9 +33,8 @@ typedef struct {
 } Alarm;
 
 static struct {
-    pid_t owner; /* the process whose thread and handlers these are; 0 when there are none */
+    pid_t owner; /* the process whose handlers these are; 0 when there are none */
     pid_t supervisor;
-    pthread_t thread;
     atomic_uint wake;
     atomic_int stopping;
     atomic_int asked; /* the signal that asked for a last checkpoint; 0: none, PASSING: the next goes straight on */
@@ -187,20 +187,18 @@ static void *guard_thread(void *unused)
     return NULL;
 }
 
-static int start_thread(void)
+static void begin_guarding(void)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&guard.thread, NULL, guard_thread, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
-        errno = failed;
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    return 0;
+    atomic_store(&guard.stopping, 0);
 }
+
+static void end_guarding(void)
+{
+    atomic_store(&guard.stopping, 1);
+    wake_thread();
+}
+
+static fp_helper guarding = {.run = guard_thread, .begin = begin_guarding, .end = end_guarding};
 
 /* ------------------------------------------------------------------------------------------------------ from Python */
 
@@ -213,11 +211,7 @@ static PyObject *guard_stop(PyObject *module, PyObject *Py_UNUSED(unused))
                 fp_unwatch(signum);
             }
         }
-        atomic_store(&guard.stopping, 1);
-        wake_thread();
-        Py_BEGIN_ALLOW_THREADS
-        pthread_join(guard.thread, NULL);
-        Py_END_ALLOW_THREADS
+        fp_helper_stop(&guarding);
         guard.owner = 0;
     }
     Py_CLEAR(guard.callback);
@@ -242,10 +236,9 @@ static PyObject *guard_start(PyObject *module, PyObject *args)
     guard.supervisor = supervisor;
     memset(guard.alarms, 0, sizeof guard.alarms);
     pthread_mutex_init(&guard.mutex, NULL); /* a forked process inherits it in any state */
-    atomic_store(&guard.stopping, 0);
     atomic_store(&guard.asked, 0);
     atomic_store(&guard.queued, 0);
-    if (start_thread() < 0) {
+    if (fp_helper_start(&guarding) < 0) {
         Py_CLEAR(guard.callback);
         return NULL;
     }

@@ -3,23 +3,21 @@
    The timer thread blocks all signals, holds no thread state and touches no Python object: it only queues one
    pending call, which the interpreter runs in the main thread. A forked child has no such thread; should a call
    have been queued at the fork, it does nothing there. */
-#include "parts.h"
+#include "helper.h"
 #include FORKPOINT_FRAMES_HEADER
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
 
 static struct {
-    pthread_mutex_t mutex; /* guards `stopping`, `seconds` */
+    pthread_mutex_t mutex; /* guards `stopping`, `seconds`, `due` */
     pthread_cond_t changed;
-    pthread_t thread;
-    pid_t owner; /* the process whose thread it is; 0 when there is none */
     int stopping;
     double seconds;
+    struct timespec due; /* CLOCK_MONOTONIC, when the next tick comes */
     atomic_int queued;
     PyObject *callback; /* owned */
 } ticks = {.mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -38,11 +36,13 @@ static int settle(PyObject *result, PyObject *where)
     return -1;
 }
 
+static fp_helper ticker;
+
 static int tick(void *unused)
 {
     (void)unused;
     int status = 0;
-    if (ticks.callback != NULL && ticks.owner == getpid()) {
+    if (ticks.callback != NULL && fp_helper_is_ours(&ticker)) {
         PyObject *callback = Py_NewRef(ticks.callback);
         status = settle(PyObject_CallNoArgs(callback), callback);
         Py_DECREF(callback);
@@ -68,15 +68,11 @@ static void *timer_thread(void *unused)
     (void)unused;
     pthread_mutex_lock(&ticks.mutex);
     while (!ticks.stopping) {
-        double seconds = ticks.seconds;
-        struct timespec at = deadline(seconds);
-        int waited = 0;
-        while (!ticks.stopping && ticks.seconds == seconds && waited != ETIMEDOUT) {
-            waited = pthread_cond_timedwait(&ticks.changed, &ticks.mutex, &at);
-        }
-        if (waited != ETIMEDOUT || ticks.stopping) {
+        struct timespec at = ticks.due; /* a copy: it may be changed while we wait */
+        if (pthread_cond_timedwait(&ticks.changed, &ticks.mutex, &at) != ETIMEDOUT || ticks.stopping) {
             continue;
         }
+        ticks.due = deadline(ticks.seconds);
         int idle = 0;
         if (atomic_compare_exchange_strong(&ticks.queued, &idle, 1) && fp_add_pending_call(tick, NULL) < 0) {
             atomic_store(&ticks.queued, 0); /* the queue is full: the next tick tries again */
@@ -85,6 +81,21 @@ static void *timer_thread(void *unused)
     pthread_mutex_unlock(&ticks.mutex);
     return NULL;
 }
+
+static void begin_ticking(void)
+{
+    ticks.stopping = 0;
+}
+
+static void end_ticking(void)
+{
+    pthread_mutex_lock(&ticks.mutex);
+    ticks.stopping = 1;
+    pthread_cond_signal(&ticks.changed);
+    pthread_mutex_unlock(&ticks.mutex);
+}
+
+static fp_helper ticker = {.run = timer_thread, .begin = begin_ticking, .end = end_ticking};
 
 static int parse_seconds(PyObject *object, double *seconds)
 {
@@ -99,23 +110,7 @@ static int parse_seconds(PyObject *object, double *seconds)
     return 0;
 }
 
-/* End the thread if this process has one. It never waits for us: it takes no lock of Python's for long. */
-static void stop_thread(void)
-{
-    if (ticks.owner != getpid()) {
-        return;
-    }
-    pthread_mutex_lock(&ticks.mutex);
-    ticks.stopping = 1;
-    pthread_cond_signal(&ticks.changed);
-    pthread_mutex_unlock(&ticks.mutex);
-    Py_BEGIN_ALLOW_THREADS
-    pthread_join(ticks.thread, NULL);
-    Py_END_ALLOW_THREADS
-    ticks.owner = 0;
-}
-
-static int start_thread(void)
+static void forget_waiting(void)
 {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -123,18 +118,6 @@ static int start_thread(void)
     pthread_cond_init(&ticks.changed, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&ticks.mutex, NULL); /* a forked process inherits it in any state */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&ticks.thread, NULL, timer_thread, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
-        errno = failed;
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    ticks.owner = getpid();
-    return 0;
 }
 
 /* The thread must not outlive the interpreter it queues calls in. */
@@ -168,12 +151,13 @@ static PyObject *ticks_start(PyObject *module, PyObject *args)
     if (stop_at_exit(module) < 0) {
         return NULL;
     }
-    stop_thread();
+    fp_helper_stop(&ticker);
     Py_XSETREF(ticks.callback, Py_NewRef(callback));
-    ticks.stopping = 0;
+    forget_waiting();
     ticks.seconds = seconds;
+    ticks.due = deadline(seconds);
     atomic_store(&ticks.queued, 0);
-    if (start_thread() < 0) {
+    if (fp_helper_start(&ticker) < 0) {
         Py_CLEAR(ticks.callback);
         return NULL;
     }
@@ -187,9 +171,10 @@ static PyObject *ticks_interval(PyObject *module, PyObject *seconds_object)
     if (parse_seconds(seconds_object, &seconds) < 0) {
         return NULL;
     }
-    if (ticks.owner == getpid()) {
+    if (fp_helper_is_ours(&ticker)) {
         pthread_mutex_lock(&ticks.mutex);
         ticks.seconds = seconds;
+        ticks.due = deadline(seconds);
         pthread_cond_signal(&ticks.changed);
         pthread_mutex_unlock(&ticks.mutex);
     }
@@ -200,7 +185,7 @@ static PyObject *ticks_stop(PyObject *module, PyObject *unused)
 {
     (void)module;
     (void)unused;
-    stop_thread();
+    fp_helper_stop(&ticker);
     Py_CLEAR(ticks.callback);
     Py_RETURN_NONE;
 }

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "crash"))
@@ -32,7 +32,7 @@ import numpy as np
 import forkpoint
 
 state = np.random.default_rng(0).random(100_000_000 // 8)
-forks = []
+forks, outside = [], []
 for _ in range(9):
     state += 1.0
     began = time.perf_counter()
@@ -41,8 +41,6 @@ for _ in range(9):
         os._exit(0)
     forks.append((time.perf_counter() - began) * 1e3)
     os.waitpid(pid, 0)
-outside = []
-for _ in range(5):
     state += 1.0
     began = time.perf_counter()
     taken = forkpoint.checkpoint()
@@ -63,13 +61,9 @@ def main() -> int:
                 [
                     imports(options.python, Path(scratch)),
                     starts(options.python, Path(scratch)),
-                    stops(options.python, Path(scratch), {}, "stop"),
-                    stops(
-                        options.python,
-                        Path(scratch),
-                        {"FORKPOINT_FAULT": "child.started:sleep=2"},
-                        "stop, child held 2 s",
-                    ),
+                    stops(options.python, Path(scratch), "stop", every="3600"),
+                    stops(options.python, Path(scratch), "stop, others between", every="0.2"),
+                    stops(options.python, Path(scratch), "stop, child held 1 s", every="3600", held="1"),
                 ]
             )
             else 1
@@ -114,20 +108,20 @@ def starts(python: str, scratch: Path) -> bool:
     return say("forkpoint run adds", added, 400)
 
 
-def stops(python: str, scratch: Path, env: Mapping[str, str], name: str) -> bool:
+def stops(python: str, scratch: Path, name: str, *, every: str, held: str = "0") -> bool:
+    """The stop against a bare fork right before it: while a child lives, any fork is slower."""
     if subprocess.run([python, "-c", "import numpy"], capture_output=True, check=False).returncode:
         print(f"{name:<24} not measured: numpy missing")
         return False
     here = bench(python, scratch, name, STOPS)
-    ran = here.run(env=env)
+    ran = here.run("--every", every, env={"FORKPOINT_FAULT": f"child.started:sleep={held}"} if held != "0" else {})
     if ran.status:
         print(f"{name:<24} failed: {tail(ran.err)}")
         return False
     facts = json.loads(ran.out)
-    points = here.json("log")["runs"][0]["points"]
-    stop = statistics.median(p["stop_ms"] for p in points)
-    split = here.json("show", points[0]["id"])["split_ms"]
-    fork = statistics.median(facts["forks"])
+    points = [here.json("show", p["id"]) for p in here.json("log")["runs"][0]["points"] if p["trigger"] == "explicit"]
+    stop, fork = (statistics.median(times) for times in ([p["stop_ms"] for p in points], facts["forks"]))
+    split = {part: round(statistics.median(p["split_ms"][part] for p in points), 1) for part in points[0]["split_ms"]}
     note = f"bare fork {fork:.1f}, call from outside {statistics.median(facts['outside']):.1f}, split {split}"
     return say(name, stop, 1.5 * fork + 5, note) and facts["durable"]
 

@@ -5,12 +5,14 @@ A library the program has not imported is never imported here: its adapter's fil
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import sys
 from collections.abc import Collection, Mapping
+from types import CodeType, FrameType
 from typing import Any
 
-from forkpoint.capture.adapters import LIBRARIES
+from forkpoint.capture.adapters import FORKING, LIBRARIES
 from forkpoint.errors import ForkpointError, RestoreFailed
 from forkpoint.model import Adapter, Reducer
 
@@ -100,3 +102,25 @@ def restore(state: Mapping[str, Any], *, skip: Collection[str] = ()) -> None:
                 raise
             except Exception as error:
                 raise RestoreFailed(f"could not put back ambient state: {name}: {error!r}") from error
+
+
+def before_program_forks(caller: FrameType) -> None:
+    """The program forks by itself, in `caller`: adapters that care (`FORKING`) see it. Never raises."""
+    for name in FORKING:
+        if LIBRARIES[name] in sys.modules:
+            with contextlib.suppress(Exception):
+                _load(name).before_program_forks(caller)  # type: ignore[attr-defined]  # FORKING says that it can
+
+
+def children() -> frozenset[int]:
+    """Ids of live child processes that adapters start again in a restored process."""
+    found: set[int] = set()
+    for name in FORKING:
+        if name in _loaded:
+            found.update(_loaded[name].children())  # type: ignore[attr-defined]
+    return frozenset(found)
+
+
+def inside() -> tuple[CodeType, ...]:
+    """Functions of libraries that no commit may be inside of, since what they do has halves."""
+    return tuple(code for name in FORKING if name in _loaded for code in _loaded[name].inside)  # type: ignore[attr-defined]

@@ -37,8 +37,10 @@ def opened(excluded: Collection[int]) -> tuple[OpenFile, ...]:
         if fd <= 2 or fd in excluded:
             continue
         with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
-            path = os.readlink(f"/proc/self/fd/{fd}")
             facts = os.fstat(fd)
+            if not (stat.S_ISREG(facts.st_mode) or stat.S_ISCHR(facts.st_mode)):
+                continue
+            path = os.readlink(f"/proc/self/fd/{fd}")
             if stat.S_ISREG(facts.st_mode) or path in _DEVICES:
                 flags = fcntl.fcntl(fd, fcntl.F_GETFL)
                 found.append(OpenFile(fd, path, flags, os.lseek(fd, 0, os.SEEK_CUR), facts.st_size))

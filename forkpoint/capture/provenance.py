@@ -138,14 +138,21 @@ _seen: dict[str, str] = {}
 what an editor put there since."""
 
 
+_looked: set[str] = set()
+"""The `__file__` of modules seen before."""
+
+
 def look(modules: Sequence[ModuleType]) -> None:
     """Note the sources of modules not seen before. Called in the program at each commit; reads each file once."""
     for module in modules:
         filename = getattr(module, "__file__", None)
-        path = os.path.realpath(filename) if isinstance(filename, str) else None
-        while path and path not in _seen and not os.path.exists(path) and path != os.path.dirname(path):
+        if not isinstance(filename, str) or filename in _looked:
+            continue
+        _looked.add(filename)
+        path = os.path.realpath(filename)
+        while path not in _seen and not os.path.exists(path) and path != os.path.dirname(path):
             path = os.path.dirname(path)  # inside of an archive: that is the file
-        if path and path not in _seen and (digest := source_digest(path)) is not None:
+        if path not in _seen and (digest := source_digest(path)) is not None:
             _seen[path] = digest
 
 

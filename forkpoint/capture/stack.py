@@ -82,7 +82,7 @@ def deepest_resumable(avoided: Collection[CodeType] = ()) -> Resumable:
             transitions.plan(frame, callee, constructed)
             _require_enterable(callee)
             if is_in(callee.code, avoided):
-                raise Refused(f"{callee.code.co_qualname}() holds what cannot be saved", location=str(frame.location))
+                raise Refused(f"{callee.code.co_qualname}() cannot be saved halfway", location=str(frame.location))
         except Refused as refusal:
             blocked = Refusal(refusal.reason, refusal.location)
             break

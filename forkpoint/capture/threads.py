@@ -15,6 +15,8 @@ from collections.abc import Collection, Iterator, Sequence
 from types import FrameType
 from typing import Any, Final
 
+from forkpoint.capture import ambient
+
 _MADE_AGAIN: Final = frozenset({"TMonitor", "_AsyncWriterThread"})
 """Thread classes whose adapters start them again."""
 
@@ -29,9 +31,13 @@ _WAITING_IN: Final = frozenset(
         ("multiprocessing.pool", "_handle_results"),
         ("multiprocessing.pool", "_handle_workers"),
         ("multiprocessing.queues", "_feed"),
+        ("rich.live", "run"),
+        ("lightning.pytorch.callbacks.progress.rich_progress", "run"),
+        ("pytorch_lightning.callbacks.progress.rich_progress", "run"),
     }
 )
-"""Functions of pools whose threads, while nothing is handed to them, sit right here or in a wait called from here."""
+"""Functions of pools whose threads, while nothing is handed to them, sit right here or in a wait called from here; and
+of a live display's thread, which an adapter starts again, between two drawings."""
 
 _WAITS: Final = frozenset(
     {"threading", "queue", "selectors", "multiprocessing.connection", "multiprocessing.pool", "multiprocessing.queues"}
@@ -119,7 +125,7 @@ def _queued(thread: threading.Thread) -> bool:
 
 
 def _children(own: Collection[int]) -> Iterator[str]:
-    idle = _idle_pool_pids()
+    idle = _idle_pool_pids() | ambient.children()
     for pid in _child_pids():
         if pid in own or pid in idle:
             continue
@@ -130,6 +136,10 @@ def _children(own: Collection[int]) -> Iterator[str]:
 
 def _child_pids() -> set[int]:
     found: set[int] = set()
+    try:  # One call where there is none. Children that do not signal their end, such as ours, do not count.
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return found
     try:
         for task in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{task}/children", "rb") as children:

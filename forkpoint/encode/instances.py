@@ -132,7 +132,7 @@ def builtin_base(cls: type) -> type:
 def _library_protocol(cls: type, context: Context) -> type | None:
     """The library class in the MRO whose pickle protocol must be kept, if any."""
     for base in cls.__mro__:
-        if context.is_program_class(base):
+        if context.is_taken_apart(base):
             continue
         if base not in _BY_STATE_ANYWAY and any(name in vars(base) for name in _PROTOCOL):
             return base
@@ -140,7 +140,7 @@ def _library_protocol(cls: type, context: Context) -> type | None:
 
 
 def plan(cls: type, context: Context) -> OwnReducer:
-    """How instances of this program class are saved, decided once per class."""
+    """How instances of this class are saved, decided once per class."""
     keeper = _library_protocol(cls, context)
     if keeper is not None:
         return library.keep_protocol(keeper)

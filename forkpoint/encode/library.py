@@ -10,18 +10,34 @@ from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.encode import tombstones
+from forkpoint.encode.containers import refill_dict
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
-from forkpoint.encode.reducers import Context, OwnReducer
+from forkpoint.encode.reducers import FILL, Context, OwnReducer
 from forkpoint.errors import Refused
 
 _PROTOCOL_VERSION: Final = 5
+
+_TAKEN_APART: Final = frozenset(
+    {"accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "torchmetrics", "transformers"}
+)
+"""Packages of plain Python objects whose `__getstate__` is for another machine, or another day: it leaves out what is
+going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all)."""
+_DEFAULT: Final = (("__reduce_ex__", object.__reduce_ex__), ("__reduce__", object.__reduce__))
 _STANDARD: Final = sys.stdlib_module_names
+
+
+def is_taken_apart(cls: type) -> bool:
+    """Are instances of this library class saved by attributes and slots, whatever it says?"""
+    return (cls.__module__ or "").partition(".")[0] in _TAKEN_APART and _native.is_python_class(cls)
 
 
 def reduce_by_protocol(obj: Any, context: Context) -> Any:
     """copyreg's or the class's own way, checked; a tombstone when that fails."""
     kind: Any = type(obj)
+    shared = _shared_attributes(obj, context)
+    if shared is not None:
+        return shared
     try:
         special = copyreg.dispatch_table.get(kind)
         value = special(obj) if special is not None else kind.__reduce_ex__(obj, _PROTOCOL_VERSION)
@@ -30,6 +46,21 @@ def reduce_by_protocol(obj: Any, context: Context) -> Any:
     except Exception as error:
         return context.tombstone(obj, _reason(error))
     return _checked(obj, value, context)
+
+
+def _shared_attributes(obj: Any, context: Context) -> Any:
+    """How an object is saved whose attributes are those of all instances (`self.__dict__ = cls._all`).
+
+    That dict is named like all that a library owns, but what it holds are these objects' attributes. None for others.
+    """
+    kind: Any = type(obj)
+    attributes, shared = _native.instance_dict(obj)
+    if attributes is None or not shared or not context.is_named(attributes):
+        return None
+    if any(getattr(kind, name) is not own for name, own in _DEFAULT):
+        return None
+    context.later(FILL, refill_dict, attributes, list(attributes.items()))
+    return new_by_object, (kind,), attributes, None, None, _native.instance_adopt
 
 
 def keep_protocol(keeper: type) -> OwnReducer:

@@ -98,8 +98,10 @@ def write(modules: Sequence[ModuleType], imports: Iterable[str], facts: Mapping[
         text = _source(filename) if filename else None
         if filename and text is not None:
             sources[filename] = text
-    for filename, entry in list(linecache.cache.items()):
-        if len(entry) == 4 and filename.startswith("<"):
+    kept: Mapping[Any, Any] = linecache.cache
+    for filename, entry in list(kept.items()):
+        # Later releases of 3.13 keep what `-c` runs by its code object.
+        if len(entry) == 4 and isinstance(filename, str) and filename.startswith("<"):
             sources.setdefault(filename, "".join(entry[2]))
     preamble = Preamble(
         path=tuple(map(str, sys.path)),

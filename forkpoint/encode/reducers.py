@@ -44,11 +44,19 @@ class Context(ReduceContext, Protocol):
         ...
 
     def is_program_class(self, cls: type) -> bool:
-        """Is the class saved by value, so that its instances are taken apart by us?"""
+        """Is the class saved by value?"""
+        ...
+
+    def is_taken_apart(self, cls: type) -> bool:
+        """Are its instances saved by what they hold, whatever the class says for pickle?"""
         ...
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
         """(module, dotted path) under which a library offers this very object, or None."""
+        ...
+
+    def is_named(self, obj: Any) -> bool:
+        """Is this something that a library owns, which is named and not copied?"""
         ...
 
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:

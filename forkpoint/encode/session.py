@@ -93,7 +93,7 @@ class Session:
         """A reducer that may decline, then what we would do ourselves."""
         own = REGISTERED.exact.get(cls) or along_mro(cls, REGISTERED.inherited)
         if own is None:
-            own = instances.plan(cls, self) if self.is_program_class(cls) else library.reduce_by_protocol
+            own = instances.plan(cls, self) if self.is_taken_apart(cls) else library.reduce_by_protocol
         if reducer is None:
             return own
         first, second = reducer, own
@@ -159,9 +159,17 @@ class Session:
             self._program_classes[cls] = known
         return known
 
+    def is_taken_apart(self, cls: type) -> bool:
+        """See `reducers.Context`."""
+        return self.is_program_class(cls) or library.is_taken_apart(cls)
+
     def path_of(self, obj: Any) -> tuple[str, str] | None:
         """See `reducers.Context`."""
         return self._names.path_of(obj)
+
+    def is_named(self, obj: Any) -> bool:
+        """See `reducers.Context`."""
+        return id(obj) in self._names.named
 
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
         """See `reducers.Context`."""

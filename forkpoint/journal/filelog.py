@@ -199,6 +199,15 @@ def touches(home: Home, run: str, suffix: str = FILES) -> list[Touch]:
     return [Touch(**{**fields, "was": FileState(**fields["was"])}) for _, fields in _read(home, run, suffix)[0]]
 
 
+def length(home: Home, run: str, suffix: str) -> int:
+    """How many bytes one of the run's logs has: it only grows, until a commit point begins it anew."""
+    with home.held("leases") as directory:
+        try:
+            return os.stat(f"{run}.{suffix}", dir_fd=directory, follow_symlinks=False).st_size
+        except FileNotFoundError:
+            return 0
+
+
 def forget(home: Home, run: str) -> None:
     """Remove what was noted and kept for a run that nobody will restore any more."""
     for suffix in (FILES, NOW, "contents"):

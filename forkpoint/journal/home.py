@@ -113,25 +113,6 @@ class Home:
         return os.access(self.path, os.W_OK | os.X_OK)
 
 
-def find(start: str) -> str | None:
-    """The nearest store upward from `start`: owned by this user, stopping at HOME and at filesystem boundaries."""
-    here = os.path.realpath(start)
-    home = os.path.realpath(os.path.expanduser("~"))
-    device = os.stat(here).st_dev
-    while os.stat(here).st_dev == device:
-        candidate = os.path.join(here, DIRECTORY_NAME)
-        try:
-            if os.lstat(os.path.join(candidate, "FORMAT")).st_uid == os.geteuid() == os.lstat(candidate).st_uid:
-                return candidate
-        except OSError:
-            pass
-        above = os.path.dirname(here)
-        if here in (home, above):
-            return None
-        here = above
-    return None
-
-
 def _format_text(store: str, key: bytes) -> bytes:
     name = seal.key_id(key)
     tag = seal.Seal(key, store).tag("format", VERSION, store, name, "")

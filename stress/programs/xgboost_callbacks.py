@@ -15,18 +15,18 @@ class Report(xgb.callback.TrainingCallback):
 
     def after_iteration(self, model, epoch, evals_log):
         self.seen.append(evals_log["valid"]["rmse"][-1])
-        if epoch % 20 == 0:
+        if epoch % 50 == 0:
             print(epoch, repr(self.seen[-1]))
         return False
 
 
-params = {"max_depth": 5, "eta": 0.08, "subsample": 0.8, "seed": 3, "nthread": 1, "objective": "reg:squarederror"}
+params = {"max_depth": 5, "eta": 0.08, "subsample": 0.8, "colsample_bytree": 0.8, "seed": 3, "nthread": 1, "objective": "reg:squarederror"}
 report = Report()
-model = xgb.train(params, train, 150, evals=[(valid, "valid")], callbacks=[report], verbose_eval=False)
+model = xgb.train(params, train, 700, evals=[(valid, "valid")], callbacks=[report], verbose_eval=False)
 print(len(report.seen), repr(min(report.seen)))
 
 booster = xgb.Booster(params, [train, valid])
-for round_ in range(100):
+for round_ in range(400):
     booster.update(train, round_)
-    if round_ % 10 == 0:
+    if round_ % 40 == 0:
         print(round_, booster.eval(valid), repr(float(booster.predict(valid)[:100].sum())))

@@ -19,6 +19,20 @@ def test_commits_come_at_the_interval_asked_for(make):
     assert 2 <= len(points) <= 3, [p["created_at"] for p in points]
 
 
+def test_a_commit_the_program_takes_itself_counts_for_the_interval(make):
+    here = make("""
+        import time, forkpoint
+        began = time.monotonic()
+        while time.monotonic() < began + 9:
+            forkpoint.checkpoint()
+            end = time.monotonic() + 0.2
+            while time.monotonic() < end:
+                sum(range(1000))
+    """)
+    assert here.run("--every", "4", "--keep-last", "50").status == 0
+    assert {p["trigger"] for p in here.json("log")["runs"][0]["points"]} == {"explicit"}
+
+
 def test_require_within_stops_a_program_that_cannot_be_protected_and_says_why(make):
     here = make("""
         import threading, time

@@ -14,6 +14,9 @@ from harness import LIMIT_SECONDS, Bench, Finding, Ran, Started, Verdict, first_
 GENERATIONS_MAX = 60
 """More than this many restores for one program means that it does not get ahead."""
 
+PATIENCE_MAX = 8
+"""So many times as long a program may live that got to no restore point in its lives before."""
+
 STARTS_MAX = 8
 """A program that is over before its kills are gets so many chains."""
 
@@ -150,13 +153,14 @@ def one_chain(chain: Chain, life: tuple[float, float], rng: random.Random) -> Fi
     """From the start (again from the start while there is no restore point) to the end of the program."""
     bench = chain.bench
     out = bench.scratch / "timer.out"
+    patience = 1.0
     for generation in range(GENERATIONS_MAX):
-        first = chain.point is None
+        first, before = chain.point is None, chain.point
         argv = bench.run_argv("--every", str(chain.every)) if first else bench.restore_argv()
         if first:
             bench.fresh()
         started = bench.start(argv, {}, out)
-        ended = started.wait(rng.uniform(*life) if chain.unprotected < 6 else LIMIT_SECONDS)
+        ended = started.wait(patience * rng.uniform(*life) if chain.unprotected < 6 else LIMIT_SECONDS)
         if not ended and chain.unprotected >= 6:
             started.kill()
             return Finding(Verdict.HARD_FAIL, f"generation {generation}", f"hangs\n{tail(started.ran().err)}")
@@ -166,6 +170,8 @@ def one_chain(chain: Chain, life: tuple[float, float], rng: random.Random) -> Fi
         started.kill()
         if finding := chain.take(started.ran(), died_at):
             return finding
+        # A machine that is busier than when its rhythm was taken needs longer lives to get to a point at all.
+        patience = min(1.5 * patience, PATIENCE_MAX) if chain.point == before else 1.0
     return Finding(Verdict.LOST_WORK, f"generation {GENERATIONS_MAX}", f"does not get ahead: {chain.places[-5:]}")
 
 

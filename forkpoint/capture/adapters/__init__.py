@@ -6,7 +6,7 @@ and never renamed: their names are stored in restore points.
 
 Adding an adapter is adding a file and its line below. The order is the order of restoring: settings first,
 warning filters once nothing touches them any more (each change empties the record of what was shown), random states
-after all that may draw from them, signals and timers last.
+after all that may draw from them, then signals and timers, child processes (which inherit all this), threads last.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ LIBRARIES: Final[dict[str, str]] = {
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
     "lightgbm_boosters": "lightgbm.basic",
+    "asyncio_loops": "asyncio.events",
+    "sqlite_connections": "sqlite3",
+    "xgboost_boosters": "xgboost.core",
+    "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
@@ -48,5 +52,11 @@ LIBRARIES: Final[dict[str, str]] = {
     "python_random": "random",
     "exit_functions": "atexit",
     "signals": "signal",
+    "torch_workers": "torch.utils.data.dataloader",
+    "rich_displays": "rich.live",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
+
+FORKING: Final = ("torch_workers",)
+"""Adapters of libraries whose child processes come back: they also have `before_program_forks`, `children` and `inside`
+(`capture.ambient`)."""

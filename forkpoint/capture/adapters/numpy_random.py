@@ -72,12 +72,10 @@ class _Random(Quiet):
     def reducers(self) -> Mapping[type, Reducer]:
         return {np.random.BitGenerator: reduce_bit_generator, np.random.RandomState: reduce_with_state}
 
-    def before_fork(self) -> dict[str, Any]:
-        return {"state": np.random.get_state(legacy=False)}
-
-    def capture(self, before: dict[str, Any]) -> dict[str, Any]:
+    def capture(self, before: None) -> dict[str, Any]:
         replaced = type(_global._bit_generator) is not np.random.MT19937
-        return before | {"bit_generator": _global._bit_generator if replaced else None}
+        state = np.random.get_state(legacy=False)
+        return {"state": state, "bit_generator": _global._bit_generator if replaced else None}
 
     def restore(self, state: dict[str, Any]) -> None:
         if state["bit_generator"] is not None:

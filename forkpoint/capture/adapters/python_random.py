@@ -12,8 +12,8 @@ class _PythonRandom(Quiet):
     name = "python_random"
     module = "random"
 
-    def before_fork(self) -> Any:
-        return random.getstate()  # re-seeds itself after a fork (Lib/random.py, register_at_fork)
+    def capture(self, before: None) -> Any:
+        return random.getstate()  # not re-seeded: at-fork hooks do not run in the child (native/forkside.c)
 
     def restore(self, state: Any) -> None:
         random.setstate(state)

@@ -19,13 +19,16 @@ class _Signals(Quiet):
     module = "signal"
 
     def before_fork(self) -> dict[str, Any]:
-        # Timers are not inherited by a child, whose handlers and mask may be changed before anything is read.
-        handlers = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
+        # Timers are not inherited by a child, and its mask is another. Handlers it still answers as in the program.
         return {
-            "handlers": {n: handler for n, handler in handlers.items() if handler is not None and not _ours(handler)},
             "mask": sorted(int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ())),
             "timers": {which: signal.getitimer(which) for which in _TIMERS},
         }
+
+    def capture(self, before: dict[str, Any]) -> dict[str, Any]:
+        handlers = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
+        kept = {number: handler for number, handler in handlers.items() if handler is not None and not _ours(handler)}
+        return {"handlers": kept, **before}
 
     def restore(self, state: dict[str, Any]) -> None:
         for number, handler in state["handlers"].items():

@@ -15,11 +15,10 @@ import torch
 from torch.amp.grad_scaler import GradScaler
 from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
-from torch.utils.data.dataloader import _BaseDataLoaderIter, _MultiProcessingDataLoaderIter
+from torch.utils.data.dataloader import _BaseDataLoaderIter
 
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
-from forkpoint.errors import Refused
 from forkpoint.model import ReduceContext, Reducer
 
 
@@ -46,11 +45,17 @@ def reduce_module(module: Any, context: ReduceContext) -> Any:
 def reduce_optimizer(optimizer: Any, context: ReduceContext) -> Any:
     """An optimizer with all its attributes: its own protocol keeps three of them, and drops LBFGS's parameters."""
     value = _by_attributes(optimizer)
-    return value if value is NotImplemented else (make_optimizer, *value[1:])
+    if value is NotImplemented:
+        return value
+    hooked = getattr(type(optimizer).step, "hooked", False)
+    return make_optimizer if hooked else make_empty, *value[1:]
 
 
 def make_optimizer(cls: type) -> Any:
-    """An optimizer without attributes, of a class whose `step` calls hooks, as any instance's `__init__` makes it."""
+    """An optimizer without attributes, of a class whose `step` calls hooks, as `Optimizer.__init__` makes it.
+
+    Wrappers that never call it (accelerate's) have none of the attributes which that `step` reads.
+    """
     optimizer: Any = object.__new__(cls)
     optimizer._patch_step_function()
     return optimizer
@@ -82,11 +87,6 @@ _fresh_state: Any = GradScaler("cpu")._per_optimizer_states.default_factory
 
 def reduce_loader_iterator(iterator: Any, context: ReduceContext) -> Any:
     """A DataLoader's iterator in mid-epoch: its sampler's iterator and counters are ordinary objects."""
-    if isinstance(iterator, _MultiProcessingDataLoaderIter):
-        raise Refused(
-            "a DataLoader iterator with worker processes is alive",
-            hint="use num_workers=0, or let the epoch end",
-        )
     return _by_attributes(iterator)
 
 

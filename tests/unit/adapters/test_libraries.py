@@ -416,6 +416,41 @@ def test_idle_workers_of_joblib_do_not_stand_in_the_way_and_busy_ones_are_named(
     assert done.stdout.split("\n")[:2] == ["True", "()"], done.stdout + done.stderr
 
 
+class Drawn:
+    """Stands for a live display: says when it is drawn, which lasts until it may end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.begun = threading.Event()
+        self.may_end = threading.Event()
+        self.may_end.set()
+
+    def refresh(self) -> None:
+        self.begun.set()
+        self.may_end.wait()
+
+
+def test_the_thread_that_draws_a_live_display_is_in_the_way_while_it_draws_and_is_started_again() -> None:
+    live = pytest.importorskip("rich.live")
+    threads_before = threads.blockers()
+    thread = live._RefreshThread(Drawn(), 0.01)
+    thread.start()
+    state = ambient._load("rich_displays").before_fork()
+    assert state == [thread] and threads.blockers() == threads_before  # it waits for its first turn
+    (back,) = loads(dumps(state))
+    thread.stop()
+    assert not back.is_alive() and back.daemon and back.name == thread.name and back.refresh_per_second == 0.01
+    back.refresh_per_second = 1000
+    back.live.may_end.clear()
+    ambient._load("rich_displays").restore([back])
+    assert back.live.begun.wait(10)
+    assert back.name in threads.blockers()
+    back.live.may_end.set()
+    back.stop()
+    back.join(10)
+    thread.join(0)
+
+
 def test_looking_at_threads_leaves_nothing_that_the_collector_crashes_on() -> None:
     """CPython 3.12.1 does on a cycle through the frames of running threads, within a few rounds."""
     program = """

@@ -367,6 +367,24 @@ def test_optimizer_attributes_hooks_and_scheduler_wrapper_survive() -> None:
     assert [cell.cell_contents for hook in o._optimizer_step_pre_hooks.values() for cell in hook.__closure__] == [[1]]
 
 
+class Wrapping(torch.optim.Optimizer):
+    """A wrapper that never calls Optimizer.__init__, as accelerate's."""
+
+    def __init__(self, inner: torch.optim.Optimizer) -> None:
+        self.inner = inner
+
+    def step(self, closure: Any = None) -> None:
+        self.inner.step()
+
+
+def test_a_wrapper_of_an_optimizer_is_not_made_one_that_calls_hooks() -> None:
+    weight = torch.ones(1, requires_grad=True)
+    weight.grad = torch.ones(1)
+    wrapping, back = again((Wrapping(torch.optim.SGD([weight], lr=0.5)), weight))
+    wrapping.step()
+    assert back.item() == 0.5 and not hasattr(Wrapping.step, "hooked")
+
+
 def test_classes_whose_step_torch_replaced_are_known_before_any_object_is_rebuilt() -> None:
     torch.optim.Rprop([torch.ones(1)])
     assert ("torch.optim.rprop", "Rprop") in ambient.facts()["torch_training"]

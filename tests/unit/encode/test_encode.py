@@ -265,3 +265,36 @@ def test_set_tables_are_read_and_filled_exactly() -> None:
         original.add(5000)
         filled.add(5000)
         assert list(filled) == list(original)
+
+
+def test_attributes_that_all_instances_of_a_library_class_share_are_what_they_were() -> None:
+    library: Any = types.ModuleType("lib_of_borgs")
+    library.__file__ = types.__file__  # beside the standard library's files
+    source = "class State:\n    _all = {}\n    def __init__(self):\n        self.__dict__ = self._all\n"
+    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
+    sys.modules["lib_of_borgs"] = library
+    try:
+        world = World(
+            "import lib_of_borgs\nstate = lib_of_borgs.State()\nstate.rank = 3\nother = lib_of_borgs.State()\n"
+        )
+        encoded = world.encode()
+        library.State._all.clear()  # as a fresh import has it
+        module = world._fresh()
+        decode(encoded.pods, world.store)
+        assert vars(module.state) is vars(module.other) is library.State._all
+        module.other.device = "cpu"
+        assert library.State().rank == 3 and module.state.device == "cpu"
+    finally:
+        del sys.modules["lib_of_borgs"]
+
+
+def test_what_frameworks_leave_out_when_sent_elsewhere_is_kept_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    library: Any = types.ModuleType("lib_of_loops")
+    library.__file__ = types.__file__
+    source = "class Loop:\n    def __getstate__(self):\n        return {**vars(self), 'iterator': None}\n"
+    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
+    monkeypatch.setitem(sys.modules, "lib_of_loops", library)
+    program = "from lib_of_loops import Loop\nloop = Loop()\nloop.iterator = iter([1, 2])\n"
+    assert World(program).again().loop.iterator is None
+    monkeypatch.setattr("forkpoint.encode.library._TAKEN_APART", frozenset({"lib_of_loops"}))
+    assert list(World(program).again().loop.iterator) == [1, 2]

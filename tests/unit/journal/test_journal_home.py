@@ -78,14 +78,6 @@ def test_another_directory_in_its_place_is_not_the_store(home: Home, tmp_path: P
         pass
 
 
-def test_the_nearest_store_upward_is_found(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deep = Path(home.path).parent / "a" / "b"
-    deep.mkdir(parents=True)
-    assert homes.find(str(deep)) == home.path
-    monkeypatch.setenv("HOME", str(deep.parent))
-    assert homes.find(str(deep)) is None, "the search stops at HOME"
-
-
 def test_keys_travel_by_export_and_import(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     keys.export(home.key_id, str(tmp_path / "out"))
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600

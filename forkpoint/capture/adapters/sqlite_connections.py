@@ -1,0 +1,206 @@
+"""sqlite3: connections without a transaction are opened again on their file, or get back what they hold in memory.
+
+The database file itself stays as it is, so a program must be able to write the same rows twice. A forked child may not
+touch a database file that its parent has open: everything is asked in ways that read no page of it. What `sqlite3` does
+not show is found out by trying, in the child. The module is never imported here, only used where the program has it.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+from forkpoint import _native
+from forkpoint.capture.adapters._attributes import attributes, fill
+from forkpoint.capture.adapters._quiet import Quiet
+from forkpoint.errors import Refused
+from forkpoint.model import ReduceContext, Reducer
+
+_MEANINGS: Final = ("foreign_keys", "recursive_triggers", "query_only", "read_uncommitted", "busy_timeout")
+"""Settings of a connection that change what statements do, and can be asked without reading the file."""
+_PROBE: Final = "forkpoint_probe"
+
+sqlite3: Any = sys.modules["sqlite3"]
+
+
+def _ask(connection: Any, statement: str) -> list[Any]:
+    """All rows, as tuples, whatever the program made of rows and text. Raises sqlite3.Error."""
+    cursor = sqlite3.Cursor(connection)
+    cursor.row_factory = None
+    return list(cursor.execute(statement))
+
+
+# ---- connections
+
+
+def reduce_connection(connection: Any, context: ReduceContext) -> Any:
+    """By file and settings. Raises errors.Refused in a transaction: what it has written is in no file yet."""
+    try:
+        open_transaction = connection.in_transaction
+    except sqlite3.ProgrammingError:
+        return make_closed, (type(connection),), attributes(connection), None, None, fill
+    if open_transaction:
+        raise Refused("an sqlite3 connection has a transaction open")
+    own = (connection.row_factory, connection.text_factory, connection.isolation_level)
+    connection.text_factory, connection.isolation_level = str, None
+    problem = _why_not(connection)
+    if problem:
+        return context.tombstone(connection, problem)
+    path = next((file for _, name, file in _ask(connection, "pragma database_list") if name == "main"), "")
+    path = path if os.path.isabs(path) else ""  # one that was deserialized calls its memory "x"
+    content = None if path else context.buffer(memoryview(connection.serialize()))
+    options = {"check_same_thread": _is_checked(connection), "detect_types": _detected(connection)}
+    if hasattr(connection, "autocommit"):
+        options["autocommit"] = connection.autocommit
+    meanings = {name: _ask(connection, f"pragma {name}")[0][0] for name in _MEANINGS}
+    state = (own, meanings, attributes(connection))
+    where = (path or ":memory:", bool(path) and os.path.exists(path), content)
+    return make_connection, (type(connection), where, options), state, None, None, fill_connection
+
+
+def _why_not(connection: Any) -> str:
+    others = [name for _, name, _ in _ask(connection, "pragma database_list") if name != "main"]
+    if others:
+        return "it has temporary tables" if others == ["temp"] else f"it has attached {', '.join(others)}"
+    own = sorted(_known(connection) - _known(sqlite3.connect(":memory:")))
+    if own:
+        return f"it knows functions of the program: {', '.join(own)}"
+    known = (connection.row_factory, connection.text_factory)
+    for held in gc.get_referents(connection):
+        if callable(held) and not isinstance(held, type) and all(held is not one for one in known):
+            if type(held).__name__ != "_lru_cache_wrapper":  # of its statements
+                return f"it calls {getattr(held, '__qualname__', type(held).__name__)} of the program"
+    return ""
+
+
+def _known(connection: Any) -> set[str]:
+    """Functions, by name and number of arguments, and collations."""
+    functions = {f"{row[0]}/{row[4]}" for row in _ask(connection, "pragma function_list") if not row[1]}
+    return functions | {row[1] for row in _ask(connection, "pragma collation_list")}
+
+
+def _is_checked(connection: Any) -> bool:
+    """Is it for one thread only? Tried in another one."""
+    refused: list[bool] = []
+
+    def attempt() -> None:
+        try:
+            connection.cursor()
+        except sqlite3.ProgrammingError:
+            refused.append(True)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return bool(refused)
+
+
+def _detected(connection: Any) -> int:
+    """Its `detect_types`: what comes of a column whose name and declared type say that a converter is wanted."""
+    sqlite3.register_converter(_PROBE, lambda raw: _PROBE)
+    _ask(connection, f"create temp table {_PROBE} (x {_PROBE})")
+    _ask(connection, f"insert into {_PROBE} values ('raw')")  # noqa: S608 - a name of ours
+    by_type = _ask(connection, f"select x from {_PROBE}") == [(_PROBE,)]  # noqa: S608
+    by_name = _ask(connection, f"select 'raw' as \"x [{_PROBE}]\"") == [(_PROBE,)]
+    return int(by_type * sqlite3.PARSE_DECLTYPES | by_name * sqlite3.PARSE_COLNAMES)
+
+
+def make_connection(cls: Any, where: tuple[str, bool, Any], options: Mapping[str, Any]) -> Any:
+    """The connection again. Raises sqlite3.OperationalError when its file is gone: none is made in its place."""
+    path, existed, content = where
+    if existed and not os.path.exists(path):
+        raise FileNotFoundError(f"the database {path} that the program had open is gone")
+    made = cls.__new__(cls)
+    sqlite3.Connection.__init__(made, path, **options)
+    if content is not None:
+        whole = bytearray(content.nbytes)
+        content.readinto(memoryview(whole))
+        if whole:
+            made.deserialize(bytes(whole))
+    return made
+
+
+def fill_connection(connection: Any, state: tuple[tuple[Any, Any, Any], Mapping[str, int], Any]) -> None:
+    """Its settings and attributes."""
+    (rows, text, isolation), meanings, named = state
+    for name, value in meanings.items():
+        _ask(connection, f"pragma {name} = {value}")
+    connection.row_factory, connection.text_factory = rows, text
+    if connection.isolation_level != isolation:
+        connection.isolation_level = isolation
+    fill(connection, named)
+
+
+def make_closed(cls: Any) -> Any:
+    """A connection that has been closed."""
+    made = cls.__new__(cls)
+    sqlite3.Connection.__init__(made, ":memory:")
+    made.close()
+    return made
+
+
+# ---- cursors and rows
+
+
+def reduce_cursor(cursor: Any, context: ReduceContext) -> Any:
+    """A cursor with no row to come. Raises errors.Refused while there is one."""
+    told = {name: getattr(cursor, name) for name in ("description", "lastrowid", "rowcount")}
+    rows, cursor.row_factory = cursor.row_factory, None
+    try:
+        pending = cursor.fetchone() is not None
+    except sqlite3.ProgrammingError:
+        pending = False  # of a closed connection, or closed itself
+    if pending:
+        raise Refused("an sqlite3 cursor has rows that are not fetched yet")
+    state = (told, cursor.arraysize, rows, attributes(cursor))
+    return make_cursor, (type(cursor), cursor.connection), state, None, None, fill_cursor
+
+
+def make_cursor(cls: Any, connection: Any) -> Any:
+    """A cursor that has done nothing."""
+    made = cls.__new__(cls, connection)
+    sqlite3.Cursor.__init__(made, connection)
+    return made
+
+
+def fill_cursor(cursor: Any, state: tuple[Mapping[str, Any], int, Any, Any]) -> None:
+    """What it told of its last statement, and its settings."""
+    told, size, rows, named = state
+    for name, value in told.items():
+        _native.member_set(vars(sqlite3.Cursor)[name], cursor, value)
+    cursor.arraysize, cursor.row_factory = size, rows
+    fill(cursor, named)
+
+
+def reduce_row(row: Any, context: ReduceContext) -> Any:
+    """A row by its names and values."""
+    return make_row, (type(row), tuple(row.keys()), tuple(row))
+
+
+def make_row(cls: Any, names: tuple[str, ...], values: tuple[Any, ...]) -> Any:
+    """The row, by way of a cursor that could have given it."""
+    connection = sqlite3.connect(":memory:")
+    cursor = connection.cursor()
+    _native.member_set(vars(sqlite3.Cursor)["description"], cursor, tuple((name, *[None] * 6) for name in names))
+    made = cls(cursor, values)
+    connection.close()
+    return made
+
+
+class _Connections(Quiet):
+    name = "sqlite_connections"
+    module = "sqlite3"
+
+    def reducers(self) -> Mapping[type, Reducer]:
+        return {
+            sqlite3.Connection: reduce_connection,
+            sqlite3.Cursor: reduce_cursor,
+            sqlite3.Row: reduce_row,
+        }
+
+
+ADAPTER = _Connections()
