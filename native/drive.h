@@ -1,4 +1,4 @@
-/* Builtins whose C loops can be gone on with: what folds.c defines, drivers.c puts in place and resume.c needs.
+/* Builtins whose C loops can be gone on with: what folds.c and sorts.c define, drivers.c puts in place and resume.c needs.
 
    A drive is one such call under way: the iterator it draws from, the function it asks about each item, and all that
    its C loop knows so far, in places that a capture can read. */
@@ -50,6 +50,14 @@ struct fp_drive {
 extern const fp_drive_kind *const fp_drive_kinds[];
 extern const fp_drive_kind fp_list_drive, fp_tuple_drive, fp_set_drive, fp_dict_drive, fp_join_drive, fp_sorted_drive,
     fp_keys_drive, fp_sort_drive, fp_sum_drive, fp_any_drive, fp_all_drive, fp_extreme_drive, fp_reduce_drive;
+
+/* What kinds share: take all into the list `made`, or one; ask the function about the item; end with a result (stolen;
+   NULL when making it failed) or with `made`. Defined in folds.c. */
+extern int fp_extend(fp_drive *drive);
+extern int fp_append(fp_drive *drive, PyObject *item);
+extern PyObject *fp_ask_about_item(fp_drive *drive);
+extern int fp_done(fp_drive *drive, PyObject *result);
+extern int fp_give_made(fp_drive *drive);
 
 /* Begin a drive of list.sort(): its items go over to `made`, and it is empty until the drive has ended. */
 extern void fp_sort_empty(fp_drive *drive);

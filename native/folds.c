@@ -2,59 +2,58 @@
    last bit, the same errors, but what it knows so far lies in a drive (drive.h) and not on the C stack.
 
    Mirrored, by what they do: Python/bltinmodule.c (sum, any, all, min and max), Modules/_functoolsmodule.c (reduce),
-   Objects/dictobject.c (PyDict_MergeFromSeq2), Objects/listobject.c (the keys of sort). */
+   Objects/dictobject.c (PyDict_MergeFromSeq2). sorts.c has those that sort. */
 #include "drive.h"
 
 #include <math.h>
 
 /* ------------------------------------------------------------------------------------------------- containers */
 
-static int extend(fp_drive *drive)
+int fp_extend(fp_drive *drive)
 {
     PyObject *none = _PyList_Extend((PyListObject *)drive->made, drive->iterator);
     Py_XDECREF(none);
     return none == NULL ? FP_FAILED : FP_END;
 }
 
-static int append(fp_drive *drive, PyObject *item)
+int fp_append(fp_drive *drive, PyObject *item)
 {
     return PyList_Append(drive->made, item) < 0 ? FP_FAILED : FP_GO_ON;
 }
 
-/* Steals the result, NULL when making it failed. */
-static int done(fp_drive *drive, PyObject *result)
+int fp_done(fp_drive *drive, PyObject *result)
 {
     Py_XSETREF(drive->result, result);
     return result == NULL ? FP_FAILED : FP_DONE;
 }
 
-static int give_made(fp_drive *drive)
+int fp_give_made(fp_drive *drive)
 {
-    return done(drive, Py_NewRef(drive->made));
+    return fp_done(drive, Py_NewRef(drive->made));
 }
 
-const fp_drive_kind fp_list_drive = {.name = "list", .bulk = extend, .take = append, .finish = give_made};
+const fp_drive_kind fp_list_drive = {.name = "list", .bulk = fp_extend, .take = fp_append, .finish = fp_give_made};
 
 static int give_tuple(fp_drive *drive)
 {
-    return done(drive, PyList_AsTuple(drive->made));
+    return fp_done(drive, PyList_AsTuple(drive->made));
 }
 
-const fp_drive_kind fp_tuple_drive = {.name = "tuple", .take = append, .finish = give_tuple};
+const fp_drive_kind fp_tuple_drive = {.name = "tuple", .take = fp_append, .finish = give_tuple};
 
 static int give_joined(fp_drive *drive)
 {
-    return done(drive, PyUnicode_Join(drive->extra, drive->made));
+    return fp_done(drive, PyUnicode_Join(drive->extra, drive->made));
 }
 
-const fp_drive_kind fp_join_drive = {.name = "join", .bulk = extend, .take = append, .finish = give_joined};
+const fp_drive_kind fp_join_drive = {.name = "join", .bulk = fp_extend, .take = fp_append, .finish = give_joined};
 
 static int add(fp_drive *drive, PyObject *item)
 {
     return PySet_Add(drive->made, item) < 0 ? FP_FAILED : FP_GO_ON;
 }
 
-const fp_drive_kind fp_set_drive = {.name = "set", .take = add, .finish = give_made};
+const fp_drive_kind fp_set_drive = {.name = "set", .take = add, .finish = fp_give_made};
 
 /* `whole` counts the items, for the messages. */
 static int add_pair(fp_drive *drive, PyObject *item)
@@ -83,152 +82,7 @@ static int add_pair(fp_drive *drive, PyObject *item)
     return status;
 }
 
-const fp_drive_kind fp_dict_drive = {.name = "dict", .take = add_pair, .finish = give_made};
-
-/* ----------------------------------------------------------------------------------------------------- sorted */
-
-static PyObject *next_key(PyObject *keys, PyObject *Py_UNUSED(item))
-{
-    return PyIter_Next(keys);
-}
-
-static PyMethodDef next_key_method = {"key", next_key, METH_O, NULL};
-
-/* Sort `list` in place, by `keys` (borrowed; NULL: by itself). */
-static int sort(PyObject *list, PyObject *keys, PyObject *reverse)
-{
-    PyObject *method = PyObject_GetAttrString(list, "sort"), *none = NULL, *key = NULL;
-    PyObject *each = keys != NULL ? PyObject_GetIter(keys) : NULL, *arguments = PyDict_New();
-    PyObject *nothing = PyTuple_New(0);
-    if (each != NULL) {
-        key = PyCFunction_New(&next_key_method, each);
-    }
-    if (method != NULL && arguments != NULL && nothing != NULL && (keys == NULL || key != NULL) &&
-        (key == NULL || PyDict_SetItemString(arguments, "key", key) == 0) &&
-        (reverse == NULL || PyDict_SetItemString(arguments, "reverse", reverse) == 0)) {
-        none = PyObject_Call(method, nothing, arguments);
-    }
-    Py_XDECREF(nothing);
-    Py_XDECREF(arguments);
-    Py_XDECREF(key);
-    Py_XDECREF(each);
-    Py_XDECREF(method);
-    Py_XDECREF(none);
-    return none == NULL ? FP_FAILED : FP_DONE;
-}
-
-/* `made` is the list to be sorted, `extra` the argument `reverse`. All keys are made first, by a drive of its own. */
-static int sort_or_ask(fp_drive *drive)
-{
-    if (drive->function == NULL) {
-        int status = sort(drive->made, NULL, drive->extra);
-        return status == FP_DONE ? give_made(drive) : status;
-    }
-    PyObject *keys = PyList_New(0), *items = keys != NULL ? PyObject_GetIter(drive->made) : NULL;
-    if (items == NULL) {
-        Py_XDECREF(keys);
-        return FP_FAILED;
-    }
-    Py_XSETREF(drive->iterator, items);
-    Py_XSETREF(drive->best, keys);
-    drive->kind = &fp_keys_drive;
-    return FP_GO_ON;
-}
-
-const fp_drive_kind fp_sorted_drive = {.name = "sorted", .bulk = extend, .take = append, .finish = sort_or_ask};
-
-static int to_be_asked(fp_drive *Py_UNUSED(drive), PyObject *Py_UNUSED(item))
-{
-    return FP_ASK;
-}
-
-static PyObject *ask_about_item(fp_drive *drive)
-{
-    return PyObject_CallOneArg(drive->function, drive->item);
-}
-
-/* `best` holds the keys so far. */
-static int keep_key(fp_drive *drive, PyObject *key)
-{
-    return PyList_Append(drive->best, key) < 0 ? FP_FAILED : FP_GO_ON;
-}
-
-static int sort_by_keys(fp_drive *drive)
-{
-    int status = sort(drive->made, drive->best, drive->extra);
-    return status == FP_DONE ? give_made(drive) : status;
-}
-
-const fp_drive_kind fp_keys_drive = {.name = "keys", .take = to_be_asked, .ask = ask_about_item, .judge = keep_key,
-                                     .finish = sort_by_keys};
-
-/* ---------------------------------------------------------------------------------------------------- list.sort */
-
-/* Objects/listobject.c, list_sort_impl: the list is empty while it is sorted, and this in `allocated` tells whether the
-   program has changed it meanwhile. */
-enum { UNTOUCHED = -1 };
-
-static void exchange(PyListObject *one, PyListObject *other)
-{
-    PyObject **items = one->ob_item;
-    Py_ssize_t size = Py_SIZE(one), allocated = one->allocated;
-    one->ob_item = other->ob_item;
-    one->allocated = other->allocated;
-    Py_SET_SIZE(one, Py_SIZE(other));
-    other->ob_item = items;
-    other->allocated = allocated;
-    Py_SET_SIZE(other, size);
-}
-
-void fp_sort_empty(fp_drive *drive)
-{
-    exchange((PyListObject *)drive->source, (PyListObject *)drive->made);
-    ((PyListObject *)drive->source)->allocated = UNTOUCHED;
-}
-
-/* `mode`: the list is as it was left. */
-static void sort_tell(fp_drive *drive)
-{
-    drive->mode = ((PyListObject *)drive->source)->allocated == UNTOUCHED;
-}
-
-static void sort_begin_again(fp_drive *drive)
-{
-    PyListObject *list = (PyListObject *)drive->source;
-    if (drive->mode && list->ob_item == NULL) {
-        list->allocated = UNTOUCHED;
-    }
-}
-
-/* The items are the list's again; `made` has what the program has put there meanwhile. */
-static void sort_put_back(fp_drive *drive)
-{
-    PyListObject *list = (PyListObject *)drive->source;
-    if (list->allocated == UNTOUCHED) {
-        list->allocated = 0;
-    }
-    exchange(list, (PyListObject *)drive->made);
-}
-
-static int sort_in_place(fp_drive *drive)
-{
-    int is_touched = ((PyListObject *)drive->source)->allocated != UNTOUCHED;
-    sort_put_back(drive);
-    int status = sort(drive->source, drive->best, drive->extra);
-    if (status == FP_DONE && is_touched) {
-        PyErr_SetString(PyExc_ValueError, "list modified during sort");
-        status = FP_FAILED;
-    }
-    if (status == FP_FAILED) {
-        drive->kind = &fp_keys_drive; /* nothing is left to be undone */
-        return FP_FAILED;
-    }
-    return done(drive, Py_NewRef(Py_None));
-}
-
-const fp_drive_kind fp_sort_drive = {.name = "sort", .take = to_be_asked, .ask = ask_about_item, .judge = keep_key,
-                                     .finish = sort_in_place, .tell = sort_tell, .begin_again = sort_begin_again,
-                                     .abandon = sort_put_back};
+const fp_drive_kind fp_dict_drive = {.name = "dict", .take = add_pair, .finish = fp_give_made};
 
 /* -------------------------------------------------------------------------------------------------------- sum */
 
@@ -322,7 +176,7 @@ static int sum_finish(fp_drive *drive)
     if (drive->mode != FP_SUM_ANY && leave_fast_path(drive) < 0) {
         return FP_FAILED;
     }
-    return give_made(drive);
+    return fp_give_made(drive);
 }
 
 const fp_drive_kind fp_sum_drive = {.name = "sum", .take = sum_take, .finish = sum_finish};
@@ -332,29 +186,34 @@ const fp_drive_kind fp_sum_drive = {.name = "sum", .take = sum_take, .finish = s
 static int any_take(fp_drive *drive, PyObject *item)
 {
     int truth = PyObject_IsTrue(item);
-    return truth < 0 ? FP_FAILED : truth ? done(drive, Py_NewRef(Py_True)) : FP_GO_ON;
+    return truth < 0 ? FP_FAILED : truth ? fp_done(drive, Py_NewRef(Py_True)) : FP_GO_ON;
 }
 
 static int any_finish(fp_drive *drive)
 {
-    return done(drive, Py_NewRef(Py_False));
+    return fp_done(drive, Py_NewRef(Py_False));
 }
 
 static int all_take(fp_drive *drive, PyObject *item)
 {
     int truth = PyObject_IsTrue(item);
-    return truth < 0 ? FP_FAILED : truth ? FP_GO_ON : done(drive, Py_NewRef(Py_False));
+    return truth < 0 ? FP_FAILED : truth ? FP_GO_ON : fp_done(drive, Py_NewRef(Py_False));
 }
 
 static int all_finish(fp_drive *drive)
 {
-    return done(drive, Py_NewRef(Py_True));
+    return fp_done(drive, Py_NewRef(Py_True));
 }
 
 const fp_drive_kind fp_any_drive = {.name = "any", .take = any_take, .finish = any_finish};
 const fp_drive_kind fp_all_drive = {.name = "all", .take = all_take, .finish = all_finish};
 
 /* ------------------------------------------------------------------------------------------------ min and max */
+
+PyObject *fp_ask_about_item(fp_drive *drive)
+{
+    return PyObject_CallOneArg(drive->function, drive->item);
+}
 
 /* `mode` is Py_LT or Py_GT; `best` the best item so far, `made` what the function says of it; `extra` the arguments
    for an empty iterator: the builtin, and its default if there is one. */
@@ -384,18 +243,18 @@ static int extreme_judge(fp_drive *drive, PyObject *value)
 static int extreme_finish(fp_drive *drive)
 {
     if (drive->best != NULL) {
-        return done(drive, Py_NewRef(drive->best));
+        return fp_done(drive, Py_NewRef(drive->best));
     }
     if (PyTuple_GET_SIZE(drive->extra) > 1) {
-        return done(drive, Py_NewRef(PyTuple_GET_ITEM(drive->extra, 1)));
+        return fp_done(drive, Py_NewRef(PyTuple_GET_ITEM(drive->extra, 1)));
     }
     PyObject *nothing = PyTuple_New(0);
     PyObject *result = nothing == NULL ? NULL : PyObject_CallOneArg(PyTuple_GET_ITEM(drive->extra, 0), nothing);
     Py_XDECREF(nothing);
-    return done(drive, result); /* that the builtin has said what is wrong */
+    return fp_done(drive, result); /* that the builtin has said what is wrong */
 }
 
-const fp_drive_kind fp_extreme_drive = {.name = "extreme", .take = extreme_take, .ask = ask_about_item,
+const fp_drive_kind fp_extreme_drive = {.name = "extreme", .take = extreme_take, .ask = fp_ask_about_item,
                                         .judge = extreme_judge, .finish = extreme_finish};
 
 /* ----------------------------------------------------------------------------------------------------- reduce */
@@ -426,7 +285,7 @@ static int reduce_finish(fp_drive *drive)
         PyErr_SetString(PyExc_TypeError, "reduce() of empty iterable with no initial value");
         return FP_FAILED;
     }
-    return give_made(drive);
+    return fp_give_made(drive);
 }
 
 const fp_drive_kind fp_reduce_drive = {.name = "reduce", .take = reduce_take, .ask = reduce_ask,

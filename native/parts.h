@@ -1,5 +1,6 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
-   it serves guard.c (guard.h); nor has folds.c, which serves drive.c and drivers.c (drive.h). */
+   it serves guard.c (guard.h); nor have folds.c and sorts.c, which serve drive.c and drivers.c
+   (drive.h). */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
 
