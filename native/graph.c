@@ -109,7 +109,7 @@ static PyObject *keys_need_care(PyObject *Py_UNUSED(module), PyObject *container
 
 /* Set as `persistent_id` of a C pickler: asked for every single object, it answers None for nearly all of them
    without a Python call. `callback(obj)` decides about the rest: registered containers, sets whose table would
-   change, dicts and sets whose keys hash by Python code. */
+   change, dicts and sets whose keys hash by Python code, and, once each, interned strings. */
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
@@ -117,6 +117,7 @@ typedef struct {
     uintptr_t *table;   /* open addressing over addresses; 0 is empty; owned memory, no references */
     size_t mask;
     size_t used;
+    PyObject *texts; /* owned: interned string -> what stands for it; NULL while these are saved like any other */
 } filter_object;
 
 static size_t filter_slot(const filter_object *self, uintptr_t address)
@@ -162,6 +163,19 @@ static int filter_add(filter_object *self, uintptr_t address)
     return 0;
 }
 
+static PyObject *stand_in_of_text(filter_object *self, PyObject *text)
+{
+    PyObject *found = PyDict_GetItemWithError(self->texts, text);
+    if (found != NULL || PyErr_Occurred()) {
+        return Py_XNewRef(found);
+    }
+    found = PyObject_CallOneArg(self->callback, text);
+    if (found != NULL && PyDict_SetItem(self->texts, text, found) < 0) {
+        Py_CLEAR(found);
+    }
+    return found;
+}
+
 static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     filter_object *self = (filter_object *)op;
@@ -172,7 +186,12 @@ static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf,
     PyObject *obj = args[0];
     PyTypeObject *type = Py_TYPE(obj);
     int ask = 0;
-    if (type == &PyDict_Type) {
+    if (type == &PyUnicode_Type) {
+        if (self->texts != NULL && PyUnicode_CHECK_INTERNED(obj)) {
+            return stand_in_of_text(self, obj);
+        }
+    }
+    else if (type == &PyDict_Type) {
         ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0 || dict_needs_care(obj);
     }
     else if (type == &PyList_Type) {
@@ -216,6 +235,15 @@ static PyObject *filter_register(PyObject *op, PyObject *ids)
     Py_RETURN_NONE;
 }
 
+static PyObject *filter_divert_texts(PyObject *op, PyObject *Py_UNUSED(unused))
+{
+    filter_object *self = (filter_object *)op;
+    if (self->texts == NULL) {
+        self->texts = PyDict_New();
+    }
+    return self->texts == NULL ? NULL : Py_NewRef(Py_None);
+}
+
 static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *callback;
@@ -244,12 +272,14 @@ static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
 static int filter_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(((filter_object *)op)->callback);
+    Py_VISIT(((filter_object *)op)->texts);
     return 0;
 }
 
 static int filter_clear(PyObject *op)
 {
     Py_CLEAR(((filter_object *)op)->callback);
+    Py_CLEAR(((filter_object *)op)->texts);
     return 0;
 }
 
@@ -263,6 +293,7 @@ static void filter_dealloc(PyObject *op)
 
 static PyMethodDef filter_methods[] = {
     {"register", filter_register, METH_O, "register(ids): ask the callback about the containers at these addresses"},
+    {"divert_texts", filter_divert_texts, METH_NOARGS, "divert_texts(): from now on ask it about interned strings"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -281,7 +312,13 @@ static PyTypeObject filter_type = {
     .tp_methods = filter_methods,
 };
 
+static PyObject *itself(PyObject *Py_UNUSED(module), PyObject *obj)
+{
+    return Py_NewRef(obj);
+}
+
 PyMethodDef forkpoint_graph_methods[] = {
+    {"itself", itself, METH_O, "itself(obj) -> obj: the persistent_load of streams whose persistent ids are objects"},
     {"keys_need_care", keys_need_care, METH_O, "keys_need_care(container): do its keys hash by running Python code?"},
     {NULL, NULL, 0, NULL},
 };

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import paths, preamble
+from forkpoint.encode import paths, preamble, texts
 from forkpoint.encode.pods import OBJECTS, StreamWriter
 from forkpoint.encode.session import Session
 from forkpoint.encode.tombstones import inscribe
@@ -68,9 +68,13 @@ def namespace_items(module: Any) -> dict[str, Any]:
 
 
 def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
-    """The image, then what was postponed while saving it, until nothing more is: sections of one stream."""
+    """How strings are made; the image; then what was postponed while saving it, until nothing more is: sections of one
+    stream.
+    """
     pickler = _Pickler(writer, session)
     session.pickler = pickler
+    pickler.dump(texts.interned)  # before it is used for the very names it is found by
+    session.filter.divert_texts()
     namespaces = [(module, namespace_items(module)) for module in image.modules]
     pickler.dump((namespaces, tuple(image.imports), image.stack, dict(image.ambient)))
     while session.postponed:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from forkpoint import _native
-from forkpoint.encode import containers, instances, library, modules
+from forkpoint.encode import containers, instances, library, modules, texts
 from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
@@ -123,7 +123,11 @@ class Session:
         return reduce
 
     def _divert(self, obj: Any) -> Any:
-        """The filter's callback: what stands for this container, or None to let the C pickler save it."""
+        """The filter's callback: what stands for this container or interned string, or None to let the C pickler save
+        it.
+        """
+        if type(obj) is str:
+            return Diverted(texts.reduce_interned(obj))
         address = id(obj)
         found = self._diverted.get(address)
         if found is None:

@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Sequence
 from typing import Any
 
+from forkpoint import _native
 from forkpoint.encode import preamble
 from forkpoint.encode.pickler import SKIPPED_NAMES
 from forkpoint.encode.pods import OBJECTS, PodBuffer, StreamReader, by_name, find
@@ -18,8 +19,9 @@ from forkpoint.model import ChunkSource, Pod, ProgramImage
 class _Unpickler(pickle.Unpickler):
     """The C unpickler: a persistent id is the object itself."""
 
-    def persistent_load(self, pid: Any) -> Any:
-        return pid
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self.persistent_load = _native.itself  # type: ignore[method-assign]  # read by Unpickler.__init__
+        super().__init__(stream)
 
 
 def decode_preamble(pods: Sequence[Pod], source: ChunkSource) -> preamble.Preamble:
@@ -40,6 +42,7 @@ def decode(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
     try:
         stream = io.BufferedReader(StreamReader(find(pods, OBJECTS), source), 1 << 16)
         unpickler = _Unpickler(stream)
+        unpickler.load()  # the first section names what strings are made with
         namespaces, imports, stack, ambient = unpickler.load()
         postponed: list[tuple[int, Any, tuple[Any, ...]]] = []
         while (section := unpickler.load()) is not None:
