@@ -2,8 +2,8 @@
 
 A name, a keyword, a dict key written in the source: Python keeps one string of each (Objects/unicodeobject.c,
 PyUnicode_InternInPlace). Restored as any other, a key made before the restore and the constant that makes the next one
-would be two objects. Nothing that compares by value sees that, but pickle does, and torch.save with it: their files would
-differ from an uninterrupted run's. Strings that are not interned stay apart, as they were.
+would be two objects. Nothing that compares by value sees that, but pickle does, and torch.save with it: their files
+would differ from an uninterrupted run's. Strings that are not interned stay apart, as they were.
 """
 
 from __future__ import annotations

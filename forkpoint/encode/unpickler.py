@@ -19,7 +19,7 @@ from forkpoint.model import ChunkSource, Pod, ProgramImage
 class _Unpickler(pickle.Unpickler):
     """The C unpickler: a persistent id is the object itself."""
 
-    def __init__(self, stream: io.BufferedReader) -> None:
+    def __init__(self, stream: io.BufferedIOBase) -> None:
         self.persistent_load = _native.itself  # type: ignore[method-assign]  # read by Unpickler.__init__
         super().__init__(stream)
 

@@ -18,7 +18,7 @@ def again(**values: Any) -> Any:
 def test_a_key_written_in_the_source_is_the_constant_again() -> None:
     restored = again(rows=[{"name": 1}, {"name": 2}])
     keys = [next(iter(row)) for row in restored.rows]
-    assert keys[0] is keys[1] is sys.intern("".join(["na", "me"]))
+    assert keys[0] is keys[1] is sys.intern(str(b"name", "ascii"))
 
 
 def test_what_is_pickled_afterwards_has_the_bytes_of_a_run_never_killed() -> None:

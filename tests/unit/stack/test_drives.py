@@ -108,7 +108,9 @@ _Answers = dict[str, list[str]]
 def _answers(begin: str) -> _Answers:
     program = _PROGRAM.format(folder=str(Path(__file__).parent), names=list(_POOLS), begin=begin)
     env = {**os.environ, "PYTHONHASHSEED": "3"}
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=env)
+    here = Path(__file__).parent  # not the checkout, whose forkpoint may not be the one under test
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=here)
     found: _Answers = json.loads(done.stdout)
     return found
 

@@ -16,6 +16,7 @@ def run(code: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=60,
+        cwd=os.path.dirname(__file__),  # not the checkout, whose forkpoint may not be the one under test
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
