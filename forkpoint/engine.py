@@ -286,6 +286,7 @@ class Engine:
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
             self.losses.learn(self._point, report.message)
+            self._files.look_for_unseen()
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
             if report.seq >= 0:

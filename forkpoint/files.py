@@ -83,6 +83,11 @@ class Files:
         reading = {file.path: file.size for file in opened if file.size and file.path not in states}
         return AtCommit(states, writing, reading, committed_ns)
 
+    def look_for_unseen(self) -> None:
+        """In the program, when a commit is over: are there changed files that were not noted?"""
+        if self._written is not None:
+            self._written.look_for_unseen()
+
     def store(self, sink: ChunkSink, moment: AtCommit) -> FileWriter:
         """In the child: what every file held at the commit point."""
         writer = FileWriter(

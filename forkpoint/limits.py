@@ -42,8 +42,8 @@ FILES_MAX: Final = 100_000
 
 SCANNED_DIRECTORIES_MAX: Final = 8
 SCANNED_FILES_MAX: Final = 256
-"""What is looked through at a commit point for files that C code or another process has changed: the program waits
-meanwhile, some microseconds a file. Larger directories hold data sets, not results."""
+"""What is looked through after a commit for files that C code or another process has changed, some microseconds a file
+of the program's time. Larger directories hold data sets, not results."""
 
 SCANNING_SHARE_MAX: Final = 0.002
 """Of the program's time, for that."""

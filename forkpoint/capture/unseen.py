@@ -1,7 +1,7 @@
 """Files that changed though nobody was seen to change them: by C code, or by another process.
 
-Looked for at commit points, in the directories the program writes to and its working directory, and only told of: what
-another process writes (the `tee` behind a pipe) must not be put back, and the two cannot be told apart.
+Looked for when a commit is over, in the directories the program writes to and its working directory, and only told of:
+what another process writes (the `tee` behind a pipe) must not be put back, and the two cannot be told apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _DATABASES = ("-wal", "-shm", "-journal", ".db", ".sqlite", ".sqlite3")
 
 
 class Unseen:
-    """What the directories of one program looked like at the last commit point."""
+    """What the directories of one program looked like at the last look."""
 
     def __init__(self, began_ns: int, ignored: Callable[[str], bool]) -> None:
         """`began_ns`: files older than that were there before the program. `ignored(path)`: never told of."""
@@ -33,7 +33,10 @@ class Unseen:
 
         Some microseconds a file; directories of more than `limits.SCANNED_FILES_MAX` entries are left out from then on.
         """
-        directories = {os.getcwd(), *map(os.path.dirname, written)} - self._crowded
+        directories = set(map(os.path.dirname, written))
+        with contextlib.suppress(OSError):  # the working directory was removed
+            directories.add(os.getcwd())
+        directories -= self._crowded
         found: list[str] = []
         for directory in sorted(directories)[: limits.SCANNED_DIRECTORIES_MAX]:
             with contextlib.suppress(OSError):

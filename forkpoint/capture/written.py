@@ -135,7 +135,6 @@ class Written:
                 grows = bool(file.flags & os.O_APPEND) or file.offset >= state.size
                 writing[file.path] = writing.get(file.path, True) and grows
         self._any_point = True
-        self._tell_unseen()
         self._writing = writing
         self._touched.clear()
         self._asked.clear()
@@ -146,12 +145,15 @@ class Written:
             self._silent = False
         return writing
 
-    def _tell_unseen(self) -> None:
-        """Looks until there is something to tell, and for at most a small part of the time."""
+    def look_for_unseen(self) -> None:
+        """Tell, once, of files that changed and were not seen to: for at most a small part of the time, and not while
+        the program is stopped for a commit.
+        """
         began = time.monotonic()
         if began < self._look_again:
             return
-        found = self._unseen.look(self.states)
+        with self._one_at_a_time:
+            found = self._unseen.look(self.states)
         ended = time.monotonic()
         self._look_again = ended + (ended - began) / limits.SCANNING_SHARE_MAX
         if found:

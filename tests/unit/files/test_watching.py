@@ -280,5 +280,6 @@ def test_a_file_that_another_process_wrote_is_told_of_and_left_to_it(store: Home
             pass
         watched._look_again = min(watched._look_again, 0.0) if not told else watched._look_again
         watched.at_commit(())
+        watched.look_for_unseen()
     assert [("beside" in line, "another process" in line) for line in told] == [(True, True)]
     assert watched.states == {}
