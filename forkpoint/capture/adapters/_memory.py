@@ -54,6 +54,8 @@ def aligned(allocate: Callable[[], Any], address_of: Callable[[Any], int], pad: 
     `pad(nbytes)` allocates from the same heap. After a miss by d bytes the block is given back and one of d bytes
     (modulo ALIGNMENT) put in its place, so that the next one lands right; giving back a mapped block also
     raises glibc's dynamic mmap threshold, so the next one comes from the heap (mapped ones are always at 16).
+    numpy keeps a small block that is given back, and offers it again: then the paddings, which grow by 16 bytes,
+    move the others on.
     """
     kept: list[Any] = []
     for attempt in range(_TRIES):
@@ -64,7 +66,7 @@ def aligned(allocate: Callable[[], Any], address_of: Callable[[Any], int], pad: 
         if attempt % 2:
             kept.append(block)
         del block
-        kept.append(pad(_PAD - 16 + missed + ALIGNMENT * (attempt // 4)))
+        kept.append(pad(_PAD - 16 + missed + (ALIGNMENT + 16) * (attempt // 4)))
     return None
 
 
