@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections
 import os
 import re
 import subprocess
@@ -154,3 +155,9 @@ def test_importing_forkpoint_is_quick() -> None:
 
 def test_help_is_quick() -> None:
     assert cpu_seconds("-m", "forkpoint", "--help") - cpu_seconds("-c", "pass") < IMPORT_SECONDS_MAX
+
+
+def test_no_two_test_files_share_a_name() -> None:
+    """`pytest` without arguments collects them all in one process, where a name is a module."""
+    names = collections.Counter(path.name for path in TESTS if path.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []
