@@ -165,6 +165,24 @@ class Bench:
     def run_argv(self, *options: str) -> list[str]:
         return ["-m", "forkpoint", "run", "--store", str(self.store), *options, *self.program.command]
 
+    @contextlib.contextmanager
+    def alive(self) -> Iterator[subprocess.Popen[bytes]]:
+        """The program under `run`: it has printed "ready" and waits for the end of its input, until the block ends."""
+        process = subprocess.Popen(
+            [self.python, *self.run_argv()],
+            env=self.env,
+            cwd=self.work,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            yield process
+        finally:
+            process.communicate(b"")
+
     def restore(self, *words: str, env: Mapping[str, str] | None = None) -> Ran:
         return self.call(self.restore_argv(*words), env)
 

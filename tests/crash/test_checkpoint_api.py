@@ -185,22 +185,9 @@ def test_a_live_run_is_not_restored_and_exits_11(inline):
         print("ready", flush=True)
         sys.stdin.read()
     """)
-    import subprocess
-
-    process = subprocess.Popen(
-        [here.python, *here.run_argv()],
-        env=here.env,
-        cwd=here.work,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout.readline() == b"ready\n"
+    with here.alive() as process:
         assert here.restore().status == 11
         assert here.json("log")["runs"][0]["state"] == "running"
-    finally:
-        process.communicate(b"")
     assert process.returncode == 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import textwrap
 
 import pytest
@@ -112,22 +111,11 @@ def test_another_identity_starts_anew(here):
 
 def test_a_live_run_is_11_and_one_of_several_ranks_is_125(here):
     (here.work / "program.py").write_text("import sys\nprint('ready', flush=True)\nsys.stdin.read()\n")
-    process = subprocess.Popen(
-        [here.python, *here.run_argv()],
-        env=here.env,
-        cwd=here.work,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        assert process.stdout.readline() == b"ready\n"
+    with here.alive():
         for resume in ("auto", "always"):
             second = here.run("--resume", resume)
             assert (second.status, second.out) == (11, b""), second.err.decode()[-2000:]
         assert here.run("--resume", "never").status == 0
-    finally:
-        process.communicate(b"")
     assert here.run(env={"WORLD_SIZE": "2"}).status == 125
 
 
