@@ -15,6 +15,12 @@ otherwise."""
 _TRIES: Final = 128
 """Allocations tried until the alignment fits. malloc offers four residues; on average four or five tries do."""
 
+_TRIES_SMALL: Final = 8192
+"""The same for small blocks: malloc first gives those that were given back, and thousands may not fit."""
+
+_SMALL_BYTES: Final = 1024
+"""Below, numpy keeps a block that is given back, and offers it again."""
+
 _PAD: Final = 1280
 """Bytes of the smallest padding block: above what numpy and the C library keep in caches of their own."""
 
@@ -48,25 +54,31 @@ def view(address: int, nbytes: int) -> memoryview:
     return memoryview((ctypes.c_ubyte * nbytes).from_address(address)).cast("B")
 
 
-def aligned(allocate: Callable[[], Any], address_of: Callable[[Any], int], pad: Callable[[int], Any], want: int) -> Any:
-    """What `allocate()` returns once its address is `want` modulo ALIGNMENT; None if malloc would not give it.
+def aligned(
+    allocate: Callable[[], Any],
+    address_of: Callable[[Any], int],
+    pad: Callable[[int], Any],
+    want: int,
+    nbytes: int,
+) -> Any:
+    """A block of `nbytes` that `allocate()` gave at `want` modulo ALIGNMENT; None if malloc would not give it.
 
     `pad(nbytes)` allocates from the same heap. After a miss by d bytes the block is given back and one of d bytes
     (modulo ALIGNMENT) put in its place, so that the next one lands right; giving back a mapped block also
     raises glibc's dynamic mmap threshold, so the next one comes from the heap (mapped ones are always at 16).
-    numpy keeps a small block that is given back, and offers it again: then the paddings, which grow by 16 bytes,
-    move the others on.
+    Small blocks are all kept until one fits; the paddings grow by 16 bytes, so that no two rounds go the same way.
     """
     kept: list[Any] = []
-    for attempt in range(_TRIES):
+    small = nbytes < _SMALL_BYTES
+    for attempt in range(_TRIES_SMALL if small else _TRIES):
         block = allocate()
         missed = (want - address_of(block)) % ALIGNMENT
         if missed == 0:
             return block
-        if attempt % 2:
+        if small or attempt % 2:
             kept.append(block)
         del block
-        kept.append(pad(_PAD - 16 + missed + (ALIGNMENT + 16) * (attempt // 4)))
+        kept.append(pad(_PAD - 16 + missed + (ALIGNMENT + 16) * (attempt // 4 % 32)))
     return None
 
 

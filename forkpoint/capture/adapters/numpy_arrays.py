@@ -241,7 +241,7 @@ def make_array(how: tuple[type, Any, _Shape, _Shape, bool], residue: int, source
     if nbytes == 0 or (low == 0 and nbytes == size * dtype.itemsize):
         fresh = _allocate(cls, dtype, shape, strides)
         if nbytes and address(fresh) % _memory.ALIGNMENT != residue:
-            fresh = _memory.aligned(lambda: _allocate(cls, dtype, shape, strides), address, _pad, residue)
+            fresh = _memory.aligned(lambda: _allocate(cls, dtype, shape, strides), address, _pad, residue, nbytes)
         if fresh is not None and size and extent(fresh.shape, fresh.strides, fresh.itemsize) != (low, high):
             fresh = None
     if fresh is None:  # malloc never gave this alignment, or these strides are not dense: a view of a larger block
