@@ -6,12 +6,13 @@ import _thread
 import queue
 import re
 import threading
-from typing import Any
+from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.encode import library
 from forkpoint.encode.instances import member_slots, read_slots
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.errors import Refused
 
 
 def make_lock(held: bool) -> Any:
@@ -39,6 +40,19 @@ def make_recursive_lock(count: int) -> Any:
 def _reduce_recursive_lock(obj: Any, context: Context) -> Any:
     held = re.search(r"count=(\d+)", repr(obj))
     return make_recursive_lock, (int(held[1]) if held and obj._is_owned() else 0,)
+
+
+def require_free(lock: Any, path: tuple[str, str]) -> None:
+    """Raise Refused if a lock that a library owns is held.
+
+    It is named, not saved, and free in a new process: giving it back there fails, or lets two in.
+    """
+    recursive = type(lock) is _thread.RLock
+    if lock._is_owned() if recursive else lock.locked():
+        raise Refused(f"the lock {'.'.join(path)} is held", hint="commits are taken when it is given back")
+
+
+LOCKS: Final = frozenset({_thread.LockType, _thread.RLock})
 
 
 def make_local(kind: type) -> Any:

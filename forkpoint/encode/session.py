@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from forkpoint import _native
-from forkpoint.encode import containers, instances, library, modules, texts
+from forkpoint.encode import containers, instances, library, locks, modules, texts
 from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
@@ -110,6 +110,8 @@ class Session:
         def reduce(obj: Any, context: Any) -> Any:
             path = named.get(id(obj))
             if path is not None:
+                if type(obj) in locks.LOCKS:
+                    locks.require_free(obj, path)
                 return modules.library_object, path
             if id(obj) in self._excluded:
                 return self.tombstone(obj, EXCLUDED)

@@ -105,6 +105,19 @@ def test_a_reducer_that_refuses_stops_the_dump() -> None:
         world.encode(reducers={Blob: refuse})
 
 
+def test_a_lock_of_a_library_that_is_held_makes_the_commit_wait() -> None:
+    import logging
+    import tempfile
+
+    world = World("")
+    world.module.locks = [logging._lock, tempfile._once_lock]  # type: ignore[attr-defined]
+    assert world.again().locks[1] is tempfile._once_lock
+    for lock in (logging._lock, tempfile._once_lock):
+        world.module.locks = [lock]  # type: ignore[attr-defined]
+        with lock, pytest.raises(Refused, match=r"the lock (logging|tempfile)\._\w*lock is held"):
+            world.encode()
+
+
 def test_a_reducer_that_declines_or_fails_does_not_stop_the_dump() -> None:
     def decline(obj: Blob, context: ReduceContext) -> Any:
         return NotImplemented
