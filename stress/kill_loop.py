@@ -72,6 +72,9 @@ NEEDS = {
 """Each program, a file or a package for `-m`, and what it imports. A program that cannot run is a line in the table,
 never silence."""
 
+VOLATILE = ("events.out.tfevents.*", "results.db")
+"""Files that hold the time; and a SQLite file, whose header counts its commits: its program prints what it reads."""
+
 
 def main() -> int:
     options = parse()
@@ -82,7 +85,7 @@ def main() -> int:
         if missing:
             table.append((name, collections.Counter(), f"not run: {', '.join(missing)} missing"))
             continue
-        program = Program(name, command(name), HERE / "programs", volatile=("events.out.tfevents.*",))
+        program = Program(name, command(name), HERE / "programs", volatile=VOLATILE)
         bench = Bench(program, scratch / name, options.python, automatic=True)
         findings, note = one_program(bench, options)
         table.append((name, collections.Counter(str(f.verdict) for f in findings), note))
