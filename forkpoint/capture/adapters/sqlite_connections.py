@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any, Final
 
 from forkpoint import _native
@@ -66,7 +67,8 @@ def _why_not(connection: Any) -> str:
     others = [name for _, name, _ in _ask(connection, "pragma database_list") if name != "main"]
     if others:
         return "it has temporary tables" if others == ["temp"] else f"it has attached {', '.join(others)}"
-    own = sorted(_known(connection) - _known(sqlite3.connect(":memory:")))
+    with closing(sqlite3.connect(":memory:")) as plain:
+        own = sorted(_known(connection) - _known(plain))
     if own:
         return f"it knows functions of the program: {', '.join(own)}"
     known = (connection.row_factory, connection.text_factory)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import sqlite3  # noqa: TID251 - as programs use it
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,21 @@ import pytest
 from in_memory import Lost, dumps, loads
 
 from forkpoint.errors import Refused
+
+OPENED: list[sqlite3.Connection] = []
+"""What the test at hand has opened and got back. Since 3.13 a connection nobody closed warns when it is freed."""
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
+def connected(path: str, **options: Any) -> sqlite3.Connection:
+    OPENED.append(sqlite3.connect(path, **options))
+    return OPENED[-1]
 
 
 def again(value: Any) -> Any:
@@ -32,11 +48,14 @@ def again(value: Any) -> Any:
     os.waitpid(child, 0)
     if isinstance(found, Refused):
         raise found
+    for one in found if isinstance(found, tuple) else (found,):
+        if isinstance(one, sqlite3.Connection | sqlite3.Cursor):
+            OPENED.append(one.connection if isinstance(one, sqlite3.Cursor) else one)
     return found
 
 
 def filled(path: str, **options: Any) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, **options)
+    connection = connected(path, **options)
     connection.execute("create table t (x integer primary key, y text)")
     connection.execute("insert into t values (1, 'one'), (2, 'two')")
     connection.commit()
@@ -100,7 +119,7 @@ def test_an_open_transaction_makes_the_commit_wait_and_would_be_lost(tmp_path: P
     connection.execute("insert into t values (3, 'three')")
     with pytest.raises(Refused, match="transaction"):
         again(connection)
-    other = sqlite3.connect(path)
+    other = connected(path)
     assert other.execute("select count(*) from t").fetchone() == (2,)
     connection.commit()
     assert again(connection).execute("select count(*) from t").fetchone() == (3,)
