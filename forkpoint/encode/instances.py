@@ -180,16 +180,18 @@ def _plan_by_state(cls: type, base: Any) -> OwnReducer:
 
     def reduce_plain(obj: Any, context: Context) -> Any:
         attributes, shared = read_dict(obj)
-        if not attributes and not shared:
-            return creation
-        return (*creation, attributes, None, None, adopt if shared else fill_dict)
+        if attributes is not None and shared:
+            library.keep_shared(attributes, context)
+            return (*creation, attributes, None, None, adopt)
+        return (*creation, attributes, None, None, fill_dict) if attributes else creation
 
     def reduce_full(obj: Any, context: Context) -> Any:
         attributes, shared = read_dict(obj)
         state: dict[str, Any] = {}
         if attributes or shared:
             state["attributes"] = attributes
-        if shared:
+        if attributes is not None and shared:
+            library.keep_shared(attributes, context)
             state["adopt"] = True
         values = read_slots(obj, slots)
         if values:

@@ -59,8 +59,14 @@ def _shared_attributes(obj: Any, context: Context) -> Any:
         return None
     if any(getattr(kind, name) is not own for name, own in _DEFAULT):
         return None
-    context.later(FILL, refill_dict, attributes, list(attributes.items()))
-    return new_by_object, (kind,), attributes, None, None, _native.instance_adopt
+    keep_shared(attributes, context)
+    return new_by_object, (kind,), (attributes, _slots(obj)), None, None, share_attributes
+
+
+def keep_shared(attributes: dict[str, Any], context: Context) -> None:
+    """Attributes that an object shares: the dict that a library owns too is named, so its items are saved here."""
+    if context.is_named(attributes):
+        context.later(FILL, refill_dict, attributes, list(attributes.items()))
 
 
 def keep_protocol(keeper: type) -> OwnReducer:
@@ -175,15 +181,16 @@ def _by_name(obj: Any, name: str, context: Context) -> Any:
 
 def by_attributes(obj: Any) -> Any:
     """A Python object whose class only offers a name for it: attributes and slots."""
-    cls = type(obj)
-    slots = {
+    return new_by_object, (type(obj),), (_native.instance_dict(obj)[0], _slots(obj)), None, None, set_attributes
+
+
+def _slots(obj: Any) -> dict[str, Any]:
+    return {
         name: value
-        for base in cls.__mro__
+        for base in type(obj).__mro__
         for name, value in _slot_values(base, obj)
         if name not in ("__dict__", "__weakref__")
     }
-    attributes = _native.instance_dict(obj)[0]
-    return new_by_object, (cls,), (attributes, slots), None, None, set_attributes
 
 
 def _slot_values(base: type, obj: Any) -> Iterator[tuple[str, Any]]:
@@ -205,6 +212,17 @@ def set_attributes(obj: Any, state: tuple[dict[str, Any] | None, dict[str, Any]]
     attributes, slots = state
     if attributes:
         _native.instance_fill(obj, attributes)
+    _set_slots(obj, slots)
+
+
+def share_attributes(obj: Any, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    """The attribute dict that others hold too, and slots."""
+    attributes, slots = state
+    _native.instance_adopt(obj, attributes)
+    _set_slots(obj, slots)
+
+
+def _set_slots(obj: Any, slots: dict[str, Any]) -> None:
     for name, value in slots.items():
         object.__setattr__(obj, name, value)
 

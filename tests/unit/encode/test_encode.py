@@ -298,21 +298,29 @@ def test_set_tables_are_read_and_filled_exactly() -> None:
         assert list(filled) == list(original)
 
 
-def test_attributes_that_all_instances_of_a_library_class_share_are_what_they_were() -> None:
+@pytest.mark.parametrize("slots", ["", "    __slots__ = ('mark', '__dict__')\n"])
+@pytest.mark.parametrize("taken_apart", [False, True])
+def test_attributes_that_all_instances_of_a_library_class_share_are_what_they_were(
+    taken_apart: bool, slots: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if taken_apart:
+        monkeypatch.setattr("forkpoint.encode.library._TAKEN_APART", frozenset({"lib_of_borgs"}))
     library: Any = types.ModuleType("lib_of_borgs")
     library.__file__ = types.__file__  # beside the standard library's files
-    source = "class State:\n    _all = {}\n    def __init__(self):\n        self.__dict__ = self._all\n"
+    source = f"class State:\n{slots}    _all = {{}}\n    def __init__(self):\n        self.__dict__ = self._all\n"
     exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
     sys.modules["lib_of_borgs"] = library
     try:
         world = World(
             "import lib_of_borgs\nstate = lib_of_borgs.State()\nstate.rank = 3\nother = lib_of_borgs.State()\n"
+            + ("state.mark = 'own'\n" if slots else "")
         )
         encoded = world.encode()
         library.State._all.clear()  # as a fresh import has it
         module = world._fresh()
         decode(encoded.pods, world.store)
         assert vars(module.state) is vars(module.other) is library.State._all
+        assert getattr(module.state, "mark", "") == ("own" if slots else "")
         module.other.device = "cpu"
         assert library.State().rank == 3 and module.state.device == "cpu"
     finally:
