@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import types
 from types import FrameType, TracebackType
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from forkpoint import _native
 from forkpoint.encode.instances import builtin_base, member_slots, read_slots
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.errors import Refused
 
 _COMMON: Final = frozenset({"__cause__", "__context__", "__suppress_context__", "__traceback__", "args", "__dict__"})
 
@@ -100,3 +102,14 @@ def _reduce_traceback(obj: TracebackType, context: Context) -> Any:
 def _reduce_frame(obj: FrameType, context: Context) -> Any:
     """Code and namespace only: enough for a traceback to print; its locals are gone with the process."""
     return _native.frame_new, (obj.f_code, obj.f_globals)
+
+
+if sys.version_info >= (3, 13):  # before, f_locals is a dict: a copy of what they were
+
+    def _own_locals() -> Any:
+        return sys._getframe().f_locals
+
+    @reduces(type(_own_locals()))
+    def _reduce_locals(obj: Any, context: Context) -> Any:
+        """PEP 667: it shows and sets the locals of a frame that goes on, which at restore is another one."""
+        raise Refused("the f_locals of a frame are held, which change with it")

@@ -298,6 +298,12 @@ def test_set_tables_are_read_and_filled_exactly() -> None:
         assert list(filled) == list(original)
 
 
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="f_locals is a dict")
+def test_a_view_of_a_frame_s_locals_is_refused() -> None:
+    with pytest.raises(Refused, match="f_locals"):
+        World("import sys\ndef f():\n    return sys._getframe().f_locals\nview = f()\n").encode()
+
+
 @pytest.mark.parametrize("slots", ["", "    __slots__ = ('mark', '__dict__')\n"])
 @pytest.mark.parametrize("taken_apart", [False, True])
 def test_attributes_that_all_instances_of_a_library_class_share_are_what_they_were(
