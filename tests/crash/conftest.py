@@ -1,8 +1,8 @@
 """Options of the crash suite, a bench for each test, and the table of verdicts at the end.
 
 `--crash-python` (or CRASH_PYTHON) names the interpreter under test; it needs forkpoint, not pytest.
-`--crash-level` (or CRASH_LEVEL): `full` (default) kills every program at every point, in one chain of generations, and
-once more from its first generation at its first, middle and last point. `reduced` does the latter at one point and
+`--crash-level` (or CRASH_LEVEL): `full` kills every program at every point, in one chain of generations, and once more
+from its first generation at its first, middle and last point. `reduced` (default) does the latter at one point and
 chains a few programs. `exhaustive` does everything at every point, with the points before it committed too.
 """
 
@@ -29,7 +29,7 @@ LEVELS = ("reduced", "full", "exhaustive")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crash")
     group.addoption("--crash-python", default=os.environ.get("CRASH_PYTHON", sys.executable))
-    group.addoption("--crash-level", choices=LEVELS, default=os.environ.get("CRASH_LEVEL", "full"))
+    group.addoption("--crash-level", choices=LEVELS, default=os.environ.get("CRASH_LEVEL", "reduced"))
 
 
 @pytest.fixture(scope="session")
