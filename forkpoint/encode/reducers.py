@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
@@ -29,6 +30,9 @@ FAMILIES: Final = (
     "wrappers",
 )
 """Files of `forkpoint.encode` that register reducers; adding a family is adding a file and its name."""
+
+FAMILIES_OF: Final = {"compressed": "_compression"}
+"""The same for types of modules that few programs load: file -> the module without which there are none."""
 
 FILL_FROZEN: Final = 0
 FILL: Final = 1
@@ -84,8 +88,9 @@ class Registered:
         self.inherited: dict[type, OwnReducer] = {}
 
     def load(self) -> None:
-        """Import every family."""
-        for family in FAMILIES:
+        """Import every family that matters now; again after more modules were loaded."""
+        loaded = (family for family, module in FAMILIES_OF.items() if module in sys.modules)
+        for family in (*FAMILIES, *loaded):
             importlib.import_module(f"forkpoint.encode.{family}")
 
 
