@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from forkpoint.model import FrameRecord, ReduceContext
@@ -13,6 +13,7 @@ FAMILIES: Final = (
     "classes",
     "containers",
     "contexts",
+    "digests",
     "exceptions",
     "external",
     "files",
@@ -86,6 +87,15 @@ class Registered:
     def __init__(self) -> None:
         self.exact: dict[type, OwnReducer] = {}
         self.inherited: dict[type, OwnReducer] = {}
+        self._named: dict[tuple[str, str], OwnReducer] = {}
+
+    def name(self, module: str, qualname: str, reducer: OwnReducer) -> None:
+        """Register for a type that no module may offer, or of a module that need not be loaded."""
+        self._named[module, qualname] = reducer
+
+    def of(self, cls: type) -> OwnReducer | None:
+        """The reducer of exactly this type."""
+        return self.exact.get(cls) or self._named.get((cls.__module__, cls.__qualname__))
 
     def load(self) -> None:
         """Import every family that matters now; again after more modules were loaded."""
@@ -110,6 +120,18 @@ def reduces(*types: type, subclasses: bool = False) -> Callable[[_F], _F]:
             REGISTERED.exact[kind] = function
             if subclasses:
                 REGISTERED.inherited[kind] = function
+        return function
+
+    return register
+
+
+def reduces_named(types: Mapping[str, Iterable[str]]) -> Callable[[_F], _F]:
+    """The same for types given as module -> names, none of which is imported."""
+
+    def register(function: _F) -> _F:
+        for module, names in types.items():
+            for name in names:
+                REGISTERED.name(module, name, function)
         return function
 
     return register
