@@ -83,23 +83,10 @@ static PyObject *heap_size(PyObject *Py_UNUSED(module), PyObject *arg)
     return PyLong_FromSize_t(size - (head & IS_MAPPED ? CHUNK_HEAD : sizeof head));
 }
 
-PyDoc_STRVAR(raw_new_doc, "raw_new(size) -> address\n\nA zeroed block for C code that frees it with PyMem_RawFree().");
-
-static PyObject *raw_new(PyObject *Py_UNUSED(module), PyObject *arg)
-{
-    size_t size = PyLong_AsSize_t(arg);
-    if (size == (size_t)-1 && PyErr_Occurred()) {
-        return NULL;
-    }
-    void *block = PyMem_RawCalloc(size, 1);
-    return block == NULL ? PyErr_NoMemory() : PyLong_FromVoidPtr(block);
-}
-
 PyMethodDef forkpoint_cmemory_methods[] = {
     {"memory_read", memory_read, METH_VARARGS, memory_read_doc},
     {"memory_write", memory_write, METH_VARARGS, memory_write_doc},
     {"heap_size", heap_size, METH_O, heap_size_doc},
-    {"raw_new", raw_new, METH_O, raw_new_doc},
     {NULL, NULL, 0, NULL},
 };
 

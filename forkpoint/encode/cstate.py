@@ -43,13 +43,11 @@ class Opaque(Exception):
 class Shape:
     """Where a type keeps it. `windows`: (offset, size) in the object that belong to it. `tables_bytes`: blocks larger
     than that are tables of numbers, with no address in them. `libraries`: what the names of the files begin with whose
-    code it belongs to. `grows`: blocks may come that a fresh object has not, from Python's raw allocator. `plain`: the
-    windows hold numbers alone."""
+    code it belongs to. `plain`: the windows hold numbers alone."""
 
     windows: tuple[tuple[int, int], ...]
     tables_bytes: int
     libraries: tuple[str, ...]
-    grows: bool = False
     plain: bool = False
 
 
@@ -61,6 +59,7 @@ class _Block:
     address: int
     twin: int
     fresh: int
+    other: int
 
 
 State = tuple[Any, ...]
@@ -105,18 +104,18 @@ def _words(address: int, size: int) -> memoryview:
 
 
 class _Taking:
-    """One object being compared with a twin (a copy of it, or None) and a fresh one."""
+    """One object being compared with a twin (a copy of it) and two fresh ones."""
 
-    def __init__(self, obj: Any, twin: Any, fresh: Any, shape: Shape) -> None:
+    def __init__(self, obj: Any, twin: Any, fresh: Any, other: Any, shape: Shape) -> None:
         size = type(obj).__basicsize__
         self.shape = shape
-        self.blocks = [_Block(-1, 0, size, id(obj), id(twin) if twin is not None else 0, id(fresh))]
+        self.blocks = [_Block(-1, 0, size, id(obj), id(twin), id(fresh), id(other))]
         self.runs: list[tuple[int, int, bytes]] = []
         self.links: list[tuple[int, int, int, int]] = []
         self.statics: list[tuple[int, int, str, int]] = []
         self._mapped = sorted(_mappings())
         self._starts = [start for start, _, _ in self._mapped]
-        self._bases = _bases(shape.libraries)
+        self._bases = {name: at for name, at in _bases(shape.libraries).items() if name.startswith(shape.libraries)}
 
     def all(self) -> None:
         for number, block in enumerate(self.blocks):  # grows meanwhile
@@ -127,8 +126,7 @@ class _Taking:
 
     def _compare(self, number: int, block: _Block) -> None:
         own = _words(block.address, block.size)
-        fresh = _words(block.fresh, block.size) if block.fresh else memoryview(bytes(len(own) * _WORD)).cast("Q")
-        twin = _words(block.twin, block.size) if block.twin else own
+        twin, fresh, other = (_words(at, block.size) for at in (block.twin, block.fresh, block.other))
         places = range(len(own))
         if not number:
             windows = self.shape.windows
@@ -140,7 +138,7 @@ class _Taking:
         differing = [at for at in places if own[at] != fresh[at] or self._region(own[at]) is None]
         for at in differing:
             if own[at] != fresh[at]:
-                self._discover(number, at * _WORD, own[at], twin[at], fresh[at])
+                self._discover(number, at * _WORD, [own[at], twin[at], fresh[at], other[at]])
         for at in differing:
             self._classify(number, at * _WORD, own[at], twin[at])
 
@@ -150,30 +148,18 @@ class _Taking:
                 return number, word - block.address
         return None
 
-    def _discover(self, number: int, offset: int, own: int, twin: int, fresh: int) -> None:
-        size = _native.heap_size(own) if self._inside(own) is None else 0
-        if not size or (self.blocks[0].twin and not _near(size, _native.heap_size(twin))):
+    def _discover(self, number: int, offset: int, words: list[int]) -> None:
+        """A block of its own, if all four have one in this place, each another. What malloc left may look like one."""
+        sizes = [_native.heap_size(word) for word in words]
+        if self._inside(words[0]) is not None or len(set(words)) < len(words) or not all(sizes):
             return
-        other = _native.heap_size(fresh)
-        if other and not _near(size, other):
+        if not all(_near(size, sizes[0]) for size in sizes):
             raise Opaque("a fresh object has blocks of other sizes")
-        if not other and not self.shape.grows:
-            return
-        self.blocks.append(
-            _Block(
-                number,
-                offset,
-                min(size, other or size),
-                own,
-                twin if self.blocks[0].twin else 0,
-                fresh if other else 0,
-            )
-        )
+        self.blocks.append(_Block(number, offset, min(sizes), *words))
 
     def _classify(self, number: int, offset: int, own: int, twin: int) -> None:
         inside = self._inside(own)
-        has_twin = bool(self.blocks[0].twin)
-        if inside is not None and (not has_twin or twin == self.blocks[inside[0]].twin + inside[1]):
+        if inside is not None and twin == self.blocks[inside[0]].twin + inside[1]:
             self.links.append((number, offset, *inside))
             return
         region = self._region(own)
@@ -205,14 +191,14 @@ def _joined(runs: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:
     return [(block, offset, bytes(content)) for block, offset, content in joined]
 
 
-def take(obj: Any, twin: Any, fresh: Any, shape: Shape) -> State:
-    """What makes of another fresh object one like `obj`. `twin`: a copy of it, None where it cannot be copied.
+def take(obj: Any, twin: Any, fresh: Any, other: Any, shape: Shape) -> State:
+    """What makes of another fresh object one like `obj`. `twin`: a copy of it; `fresh`, `other`: two fresh ones.
 
     Raises Opaque, and OSError where memory is not what it should be.
     """
-    taking = _Taking(obj, twin, fresh, shape)
+    taking = _Taking(obj, twin, fresh, other, shape)
     taking.all()
-    blocks = [(block.parent, block.offset, block.size, not block.fresh) for block in taking.blocks]
+    blocks = [(block.parent, block.offset, block.size) for block in taking.blocks]
     return identity(shape.libraries), blocks, _joined(taking.runs), taking.links, taking.statics
 
 
@@ -243,10 +229,7 @@ def put(target: Any, shape: Shape, state: State) -> None:
         raise Opaque("another build of its library is loaded here")
     bases = _bases(shape.libraries)
     places = [(id(target), type(target).__basicsize__)]
-    for parent, offset, size, made in blocks[1:]:
-        if made:
-            places.append((_native.raw_new(size), size))
-            continue
+    for parent, offset, size in blocks[1:]:
         address = _words(places[parent][0] + offset, _WORD)[0]
         found = _native.heap_size(address)
         if not _near(found, size):

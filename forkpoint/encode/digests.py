@@ -87,7 +87,7 @@ def _reduce(obj: Any, context: Context) -> Any:
     module, name = type(obj).__module__, obj.name
     copy, twin = obj.copy(), obj.copy()
     try:
-        state = take(copy, twin, _fresh(module, name).copy(), _shape(copy))
+        state = take(copy, twin, _fresh(module, name).copy(), _fresh(module, name).copy(), _shape(copy))
         made = _made(module, name, state)
     except (Opaque, OSError) as error:
         return context.tombstone(obj, f"the state of a hash is in memory of its library: {error}")

@@ -1,8 +1,9 @@
-"""A corpus in a .gz file read line by line, as text, as rows and as bytes, its results written to a plain file."""
+"""A corpus in a .gz file read line by line, as text, as rows and as bytes, its hashes written to another .gz file."""
 
 import bz2
 import csv
 import gzip
+import hashlib
 import lzma
 import zlib
 
@@ -16,11 +17,14 @@ with bz2.open("more.bz2", "wb") as made, lzma.open("rest.xz", "wb") as packed:
         made.write(b"%d\r\n" % (i * i))
         packed.write(b"record %d\n" % i)
 results = open("results.txt", "w")
+hashed, packed = hashlib.sha256(), gzip.GzipFile("hashes.gz", "wb", mtime=0)
 total = 0
 given = open("corpus.gz", "rb")
 with gzip.open(given, "rt", encoding="utf-8") as corpus:
     for number, line in enumerate(corpus):
         total = zlib.crc32(line.encode(), total)
+        hashed.update(line.encode())
+        packed.write(b"%d %s\n" % (number, hashed.digest()))
         if number % 4000 == 1500:
             print(number, total, file=results)
             point()
@@ -37,6 +41,7 @@ place = text.tell()
 point()
 print(text.readline(), text.tell() - place, text.newlines, raw.readline(), raw.tell(), file=results)
 point()
-print(len(text.read()), len(raw.read()), total, file=results)
+packed.close()
+print(len(text.read()), len(raw.read()), total, hashed.hexdigest(), file=results)
 results.close()
 print(open("results.txt").read())
