@@ -31,6 +31,11 @@ def relocate(elsewhere: Callable[[str], str]) -> None:
     _elsewhere = elsewhere
 
 
+def located(path: str) -> str:
+    """Where the file of that path lies on this machine."""
+    return _elsewhere(path)
+
+
 def _reopen(path: str, flags: int, number: int) -> int:
     """A descriptor of the file: `number` when that is free."""
     descriptor = os.open(_elsewhere(path), flags & ~_ONCE, 0o666)

@@ -32,7 +32,7 @@ FAMILIES: Final = (
 )
 """Files of `forkpoint.encode` that register reducers; adding a family is adding a file and its name."""
 
-FAMILIES_OF: Final = {"compressed": "_compression", "zstreams": "zlib"}
+FAMILIES_OF: Final = {"compressed": "_compression", "mapped": "mmap", "zstreams": "zlib"}
 """The same for types of modules that few programs load: file -> the module without which there are none."""
 
 FILL_FROZEN: Final = 0
