@@ -27,6 +27,10 @@ KEEP_HOURS: Final = 24
 MAX_FILE_BYTES: Final = 64 << 20
 """Content of a written file kept inside a restore point; larger ones are known by size and hash only."""
 
+REPLAY_PROVED_BYTES_MAX: Final = 64 << 20
+"""Up to here a compressed file is read again when it is saved too, to prove that this leads to the same place: within
+half a second. Beyond, only the restore proves it."""
+
 TAIL_BYTES: Final = 1 << 20
 """Of a file whose content is not kept, the end that is hashed: enough to tell an appended file from a rewritten one."""
 

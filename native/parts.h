@@ -9,7 +9,7 @@
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
-    X(forkside) X(keeper) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts)
+    X(forkside) X(keeper) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import detour, memory_text
+from forkpoint.encode import buffers_over, detour, memory_text, text_over
 from forkpoint.encode.reducers import Context, reduces
 
 _ONCE: Final = os.O_TRUNC | os.O_EXCL
@@ -29,6 +29,11 @@ def relocate(elsewhere: Callable[[str], str]) -> None:
     """From here on files are opened where `elsewhere` says that their path lies on this machine."""
     global _elsewhere
     _elsewhere = elsewhere
+
+
+def located(path: str) -> str:
+    """Where the file of that path lies on this machine."""
+    return _elsewhere(path)
 
 
 def _reopen(path: str, flags: int, number: int) -> int:
@@ -119,6 +124,8 @@ def _reduce_buffered(obj: Any, context: Context) -> Any:
     raw = obj.raw
     if obj.closed:
         return closed_file, (make_buffered, (type(obj), None))
+    if buffers_over.is_over(raw) and not isinstance(obj, _io.BufferedRandom):
+        return buffers_over.reduce(obj)
     if not isinstance(raw, _io.FileIO) or not _path(raw):
         return context.tombstone(obj, f"a buffer over a {type(raw).__qualname__} that is no regular file")
     try:
@@ -180,6 +187,8 @@ def _reduce_text(obj: Any, context: Context) -> Any:
         except (OSError, ValueError) as error:
             return context.tombstone(obj, f"its buffer cannot be read: {error}")
         position = place - held.ahead if held.ahead else None
+    elif text_over.is_over(buffer):
+        return text_over.reduce(obj)
     else:
         try:
             held = memory_text.examine(obj)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
 from forkpoint.model import FrameRecord, ReduceContext
@@ -12,6 +13,7 @@ FAMILIES: Final = (
     "classes",
     "containers",
     "contexts",
+    "digests",
     "exceptions",
     "external",
     "files",
@@ -29,6 +31,9 @@ FAMILIES: Final = (
     "wrappers",
 )
 """Files of `forkpoint.encode` that register reducers; adding a family is adding a file and its name."""
+
+FAMILIES_OF: Final = {"compressed": "_compression", "mapped": "mmap", "zstreams": "zlib"}
+"""The same for types of modules that few programs load: file -> the module without which there are none."""
 
 FILL_FROZEN: Final = 0
 FILL: Final = 1
@@ -82,10 +87,20 @@ class Registered:
     def __init__(self) -> None:
         self.exact: dict[type, OwnReducer] = {}
         self.inherited: dict[type, OwnReducer] = {}
+        self._named: dict[tuple[str, str], OwnReducer] = {}
+
+    def name(self, module: str, qualname: str, reducer: OwnReducer) -> None:
+        """Register for a type that no module may offer, or of a module that need not be loaded."""
+        self._named[module, qualname] = reducer
+
+    def of(self, cls: type) -> OwnReducer | None:
+        """The reducer of exactly this type."""
+        return self.exact.get(cls) or self._named.get((cls.__module__, cls.__qualname__))
 
     def load(self) -> None:
-        """Import every family."""
-        for family in FAMILIES:
+        """Import every family that matters now; again after more modules were loaded."""
+        loaded = (family for family, module in FAMILIES_OF.items() if module in sys.modules)
+        for family in (*FAMILIES, *loaded):
             importlib.import_module(f"forkpoint.encode.{family}")
 
 
@@ -105,6 +120,18 @@ def reduces(*types: type, subclasses: bool = False) -> Callable[[_F], _F]:
             REGISTERED.exact[kind] = function
             if subclasses:
                 REGISTERED.inherited[kind] = function
+        return function
+
+    return register
+
+
+def reduces_named(types: Mapping[str, Iterable[str]]) -> Callable[[_F], _F]:
+    """The same for types given as module -> names, none of which is imported."""
+
+    def register(function: _F) -> _F:
+        for module, names in types.items():
+            for name in names:
+                REGISTERED.name(module, name, function)
         return function
 
     return register

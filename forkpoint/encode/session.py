@@ -84,14 +84,14 @@ class Session:
         foreign = self._foreign.get(cls)
         if foreign is not None:
             return self._named_first(self._or_else(foreign, cls))
-        exact = REGISTERED.exact.get(cls)
+        exact = REGISTERED.of(cls)
         if exact is not None:
             return self._named_first(exact)
         return self._named_first(self._or_else(along_mro(cls, self._foreign), cls))
 
     def _or_else(self, reducer: OwnReducer | None, cls: type) -> OwnReducer:
         """A reducer that may decline, then what we would do ourselves."""
-        own = REGISTERED.exact.get(cls) or along_mro(cls, REGISTERED.inherited)
+        own = REGISTERED.of(cls) or along_mro(cls, REGISTERED.inherited)
         if own is None:
             own = instances.plan(cls, self) if self.is_taken_apart(cls) else library.reduce_by_protocol
         if reducer is None:

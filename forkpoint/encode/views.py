@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import array
-import mmap
 from typing import Any
 
 from forkpoint import _native
@@ -74,8 +73,3 @@ def _reduce_array(obj: Any, context: Context) -> Any:
     source = context.buffer(view.cast("B") if view.nbytes else memoryview(b""), obj.itemsize)
     attributes = _native.instance_dict(obj)[0]
     return make_array, (type(obj), obj.typecode), (source, attributes), None, None, fill_array
-
-
-@reduces(mmap.mmap, subclasses=True)
-def _reduce_mmap(obj: Any, context: Context) -> Any:
-    return context.tombstone(obj, "memory mapped from a file is not saved: map it again")

@@ -1,4 +1,5 @@
 """Run as a program: `save CASES STORE` builds each case in a module of its own and encodes them all;
+`again CASES STORE` decodes them in a new interpreter and encodes what came back, in place of what was there;
 `load CASES STORE` decodes in this new interpreter and runs each case's check. Results go to stdout as JSON."""
 
 from __future__ import annotations
@@ -35,22 +36,39 @@ def save(cases: list[dict[str, str]], store_path: Path) -> dict[str, str]:
             results[case["name"]] = ""
         except Exception:
             results[case["name"]] = traceback.format_exc()
+    results["tombstones"] = store_all(modules, store_path)
+    return results
+
+
+def store_all(modules: list[Any], store_path: Path) -> str:
+    """Encode the modules; the tombstones, as JSON."""
     found = roots.find()
     image = ProgramImage(modules, [name for name in found.imports if name not in ("runner",)], None, {})
     named = roots.named(roots.Roots(tuple(modules), found.imports))
     store = MemoryStore()
     encoded = encode(image, named=named, reducers={}, sink=store)
     store.save(store_path, encoded)
-    results["tombstones"] = json.dumps([[t.path, t.type, t.reason] for t in encoded.tombstones])
-    return results
+    return json.dumps([[t.path, t.type, t.reason] for t in encoded.tombstones])
 
 
-def load(cases: list[dict[str, str]], store_path: Path) -> dict[str, str]:
+def again(store_path: Path) -> dict[str, str]:
+    decode_all(store_path)
+    modules = [
+        module for name, module in sys.modules.items() if name.startswith(module_name("")) and name[4:].isdigit()
+    ]
+    return {"tombstones": store_all(modules, store_path)}
+
+
+def decode_all(store_path: Path) -> None:
     encoded, store = MemoryStore.load(store_path)
     preamble = decode_preamble(encoded.pods, store)
     for facts in preamble.modules:
         sys.modules[facts.name] = types.ModuleType(facts.name)
     decode(encoded.pods, store)
+
+
+def load(cases: list[dict[str, str]], store_path: Path) -> dict[str, str]:
+    decode_all(store_path)
     results = {}
     for index, case in enumerate(cases):
         namespace = sys.modules.get(module_name(index))
@@ -66,7 +84,8 @@ def load(cases: list[dict[str, str]], store_path: Path) -> dict[str, str]:
 def main() -> None:
     action, cases_path, store_path = sys.argv[1:]
     cases = json.loads(Path(cases_path).read_text())
-    results = save(cases, Path(store_path)) if action == "save" else load(cases, Path(store_path))
+    store = Path(store_path)
+    results = save(cases, store) if action == "save" else again(store) if action == "again" else load(cases, store)
     print(json.dumps(results))
 
 

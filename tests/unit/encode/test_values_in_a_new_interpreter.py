@@ -50,8 +50,24 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], 
     return run("save", listing, store), run("load", listing, store)
 
 
+@pytest.fixture(scope="session")
+def second_outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of values that were saved, came back, were saved again and came back again."""
+    folder = tmp_path_factory.mktemp("values-again")
+    listing, store = folder / "cases.json", folder / "store"
+    listing.write_text(json.dumps(CASES))
+    run("save", listing, store)
+    run("again", listing, store)
+    return run("load", listing, store)
+
+
 @pytest.mark.parametrize("name", [case["name"] for case in CASES])
 def test_value_survives(name: str, outcomes: tuple[dict[str, str], dict[str, str]]) -> None:
     built, checked = outcomes
     assert not built[name], built[name]
     assert not checked[name], checked[name]
+
+
+@pytest.mark.parametrize("name", [case["name"] for case in CASES])
+def test_value_survives_a_second_time(name: str, second_outcomes: dict[str, str]) -> None:
+    assert not second_outcomes[name], second_outcomes[name]
