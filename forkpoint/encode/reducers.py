@@ -76,6 +76,10 @@ class Context(ReduceContext, Protocol):
         """Where an open file stood when the program was frozen, if that was noted."""
         ...
 
+    def tombstone(self, obj: Any, reason: str, kind: str = "") -> tuple[Any, ...]:
+        """See `model.ReduceContext`; `kind` is the type to name where that is not the type of `obj`."""
+        ...
+
     def later(self, phase: int, function: Callable[..., Any], *args: Any) -> None:
         """Have `function(*args)` called at restore once all objects have their state, in this phase."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from forkpoint import _native
-from forkpoint.encode import containers, instances, library, locks, modules, texts
+from forkpoint.encode import containers, instances, late, library, locks, modules, texts
 from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
@@ -112,6 +112,8 @@ class Session:
             if path is not None:
                 if type(obj) in locks.LOCKS:
                     locks.require_free(obj, path)
+                elif late.is_made_late(*path):
+                    return late.reduce(path, reducer(obj, context))
                 return modules.library_object, path
             if id(obj) in self._excluded:
                 return self.tombstone(obj, EXCLUDED)
@@ -202,9 +204,9 @@ class Session:
         self.pods.append(pod)
         return BufferPod(pod.name)
 
-    def tombstone(self, obj: Any, reason: str) -> tuple[Any, ...]:
-        """See `model.ReduceContext.tombstone`; the path is looked for when everything has been saved."""
-        stand_in = Diverted((make, ("?", _type_name(obj), reason)))
+    def tombstone(self, obj: Any, reason: str, kind: str = "") -> tuple[Any, ...]:
+        """See `reducers.Context`; the path is looked for when everything has been saved."""
+        stand_in = Diverted((make, ("?", kind or _type_name(obj), reason)))
         self.absent.append((obj, stand_in, reason))
         return _itself, (stand_in,)
 

@@ -76,4 +76,5 @@ def inscribe(absent: Absent, path: str, kind: str, reason: str) -> None:
 @reduces(Absent)
 def _reduce_absent(obj: Absent, context: Context) -> Any:
     """A tombstone in a restored program stays one in the next restore point."""
-    return context.tombstone(obj, describe(obj)[2])
+    _, kind, reason = describe(obj)
+    return context.tombstone(obj, reason, kind)

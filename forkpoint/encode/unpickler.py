@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import pickle
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,24 +40,32 @@ def decode(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
     gc.disable()
     buffers = by_name(pods)
     set_buffers(lambda name: PodBuffer(buffers[name], source))
+    shown = list(warnings.filters)
+    warnings.simplefilter("ignore")  # what libraries say of old ways to make an object, they said when it was made
     try:
-        stream = io.BufferedReader(StreamReader(find(pods, OBJECTS), source), 1 << 16)
-        unpickler = _Unpickler(stream)
-        unpickler.load()  # the first section names what strings are made with
-        namespaces, imports, stack, ambient = unpickler.load()
-        postponed: list[tuple[int, Any, tuple[Any, ...]]] = []
-        while (section := unpickler.load()) is not None:
-            postponed += section
-        for inscribe, arguments in unpickler.load():
-            inscribe(*arguments)
-        for module, items in namespaces:
-            _fill_module(module, items)
-        _finish(postponed)
-        return ProgramImage([module for module, _ in namespaces], imports, stack, ambient)
+        return _read(pods, source)
     finally:
+        warnings.filters[:] = shown  # type: ignore[index]  # the same list: it may be what a saved name leads to
         set_buffers(None)
         if collecting:
             gc.enable()
+
+
+def _read(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
+    """The sections of the stream, in the order they were written."""
+    stream = io.BufferedReader(StreamReader(find(pods, OBJECTS), source), 1 << 16)
+    unpickler = _Unpickler(stream)
+    unpickler.load()  # the first section names what strings are made with
+    namespaces, imports, stack, ambient = unpickler.load()
+    postponed: list[tuple[int, Any, tuple[Any, ...]]] = []
+    while (section := unpickler.load()) is not None:
+        postponed += section
+    for inscribe, arguments in unpickler.load():
+        inscribe(*arguments)
+    for module, items in namespaces:
+        _fill_module(module, items)
+    _finish(postponed)
+    return ProgramImage([module for module, _ in namespaces], imports, stack, ambient)
 
 
 def _fill_module(module: Any, items: dict[str, Any]) -> None:

@@ -42,6 +42,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "xgboost_boosters": "xgboost.core",
     "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",
+    "pillow_images": "PIL.Image",
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
     "thread_pools": "concurrent.futures.thread",

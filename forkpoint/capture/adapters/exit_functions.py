@@ -29,6 +29,8 @@ def _is_hidden(function: Any, program: set[str]) -> bool:
     owner = getattr(function, "__self__", None)
     if isinstance(function, BuiltinFunctionType) and not isinstance(owner, ModuleType | None):
         made_by = type(owner).__module__
+        if type(owner).__name__ == "PyCapsule":  # a closure of a compiled library (pyo3's, polars has one)
+            return True
         return made_by not in program and made_by.partition(".")[0] not in sys.stdlib_module_names
     return "<locals>" in getattr(function, "__qualname__", "") and _module(function) not in program
 
