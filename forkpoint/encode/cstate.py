@@ -49,6 +49,7 @@ class Shape:
     tables_bytes: int
     libraries: tuple[str, ...]
     plain: bool = False
+    own_only: bool = False
 
 
 @dataclass(slots=True)
@@ -163,7 +164,12 @@ class _Taking:
             self.links.append((number, offset, *inside))
             return
         region = self._region(own)
-        if (region is not None or own != twin) and own & _LOW == twin & _LOW and own & _LOW < _SMALL:
+        if (
+            (region is not None or own != twin)
+            and region not in self._bases
+            and own & _LOW == twin & _LOW
+            and own & _LOW < _SMALL
+        ):
             # A number of 4 bytes, and beside it what was there before.
             self.runs.append((number, offset, (own & _LOW).to_bytes(_WORD // 2, "little")))
         elif own == twin and region is None:
@@ -177,7 +183,8 @@ class _Taking:
         at = bisect.bisect_right(self._starts, word) - 1
         if at < 0 or word >= self._mapped[at][1]:
             return None
-        return os.path.basename(self._mapped[at][2])
+        name = os.path.basename(self._mapped[at][2])
+        return name if name in self._bases or not self.shape.own_only else None
 
 
 def _joined(runs: list[tuple[int, int, bytes]]) -> list[tuple[int, int, bytes]]:

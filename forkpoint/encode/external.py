@@ -8,7 +8,7 @@ import gc
 from typing import Any
 
 from forkpoint import _native
-from forkpoint.encode.reducers import Context, reduces
+from forkpoint.encode.reducers import Context, reduces, reduces_named
 
 _DIALECT_FIELDS = "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict".split()
 _reader = type(_csv.reader(()))
@@ -66,3 +66,15 @@ def _reduce_writer(obj: Any, context: Context) -> Any:
 @reduces(_struct.Struct)
 def _reduce_struct(obj: Any, context: Context) -> Any:
     return _struct.Struct, (obj.format,)
+
+
+_UNSHOWN = {
+    "_bz2": ("BZ2Compressor", "BZ2Decompressor"),
+    "_lzma": ("LZMACompressor", "LZMADecompressor"),
+    "zlib": ("_ZlibDecompressor",),
+}
+
+
+@reduces_named(_UNSHOWN)
+def _reduce_codec(obj: Any, context: Context) -> Any:
+    return context.tombstone(obj, "its library shows no state of a stream, and makes no copies of it")

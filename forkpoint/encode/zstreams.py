@@ -19,7 +19,7 @@ _STREAM: Final = object.__basicsize__
 """compobject (Modules/zlibmodule.c) begins with its z_stream (zlib.h): totals, state, data type and checksum matter."""
 _ZDICT: Final = _STREAM + 112 + 24
 _WINDOWS: Final = tuple((_STREAM + offset, size) for offset, size in ((16, 8), (40, 8), (56, 8), (88, 16)))
-_SHAPE: Final = Shape(_WINDOWS, 1 << 14, ("libz", "zlib"))
+_SHAPE: Final = Shape(_WINDOWS, 1 << 14, ("libz", "zlib"), own_only=True)
 _MORE: Final = bytes(range(256)) * 8 + b"forkpoint " * 300
 _GUESSES: Final = (b"\x00" * 64, b"\x55\xaa" * 200, b"")
 

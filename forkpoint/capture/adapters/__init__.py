@@ -24,6 +24,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "log_handlers": "logging",
     "decimal_context": "decimal",
     "numpy_arrays": "numpy",
+    "numpy_archives": "numpy",
     "numpy_settings": "numpy",
     "torch_tensors": "torch",
     "torch_training": "torch",
