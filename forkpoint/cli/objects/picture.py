@@ -55,7 +55,7 @@ def _name(kind: type) -> str:
 
 
 def _short(text: str) -> str:
-    text = re.sub(r" (?:at|@) 0x[0-9a-fA-F]+|=0x[0-9a-f]+|owner=\d+|<weakref[^>]*>|c_void_p\(\d+\)", "", text)
+    text = re.sub(r" (?:at |@ |)0x[0-9a-fA-F]{6,}|=0x[0-9a-f]+|owner=\d+|<weakref[^>]*>|c_void_p\(\d+\)", "", text)
     text = re.sub(r"forkpoint_case_\d+", "program", text)
     return text if len(text) <= _TEXT_MAX else f"{text[:80]}... {hashlib.blake2b(text.encode()).hexdigest()}"
 
