@@ -220,10 +220,29 @@ def test_on_another_machine_the_key_is_wanted_and_an_imported_one_serves(here, t
     here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
     assert here.restore().status == 12
     assert here.run().status == 12
-    trusted = here.restore("--trust")
-    assert trusted.status == 1 and b"key import" in trusted.err, "not there, and said so"
     assert here.call(["-m", "forkpoint", "key", "import", str(key), "--store", str(here.store)]).status == 0
     assert here.run().out == REST
+
+
+def test_a_store_whose_key_is_elsewhere_is_restored_when_it_is_trusted_and_not_before(here, tmp_path):
+    died(here)
+    here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
+    assert here.restore().status == 12
+    trusted = here.restore("--trust")
+    assert (trusted.status, trusted.out) == (0, REST), trusted.err.decode()[-2000:]
+    assert b"checked for damage only" in trusted.err
+    assert here.ask("verify").status == 0
+
+
+def test_after_a_rotation_of_the_key_the_old_one_is_of_no_use(here, tmp_path):
+    died(here)
+    old = tmp_path / "old.key"
+    assert here.ask("key", "export", str(old)).status == 0
+    rotated = here.call(["-m", "forkpoint", "key", "rotate", "--store", str(here.store)])
+    assert rotated.status == 0, rotated.err.decode()[-2000:]
+    assert here.ask("verify").status == 0
+    assert here.ask("log", env={"FORKPOINT_KEY_FILE": str(old)}).status == 12
+    assert here.restore().out == REST
 
 
 def test_importing_the_key_of_another_store_is_12(here, tmp_path):
