@@ -241,7 +241,7 @@ class Engine:
             files=self._files.at_commit(opened),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
-            started_ns=time.monotonic_ns(),
+            started_ns=committer.clock_ns(),
         )
 
     def _writing(self) -> Writing:
@@ -337,6 +337,7 @@ class Engine:
         return image
 
     def _resume(self, captured: CapturedStack, point: Checkpoint) -> object:
+        self.totals = ending.Totals()  # measured on the program's clocks, which have just gone back
         for function in registry.after_restore:
             function()
         self.begin()

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final[dict[str, str]] = {
+    "clocks": "time",
     "library_changes": "builtins",
     "working_directory": "os",
     "environment": "os",
