@@ -134,13 +134,22 @@ def name_objects(
     found: dict[int, tuple[str, str]],
     kept: list[object],
     module: str,
-    prefix: str,
     namespace: dict[str, Any],
-    atoms: set[type] | frozenset[type],
+    atoms: set[type],
     program: set[str],
-    skipped: set[str] | frozenset[str],
+    skipped: set[str],
     /,
-) -> list[tuple[str, type]]: ...
+) -> None: ...
+def name_class_objects(
+    found: dict[int, tuple[str, str]],
+    kept: list[object],
+    module: str,
+    namespace: dict[str, Any],
+    atoms: set[type],
+    program: set[str],
+    skipped: set[str],
+    /,
+) -> None: ...
 def name_callables(
     found: dict[int, tuple[str, str]],
     kept: list[object],
@@ -149,6 +158,7 @@ def name_callables(
     program: set[str],
     /,
 ) -> None: ...
+def key_of(namespace: dict[str, Any], obj: object, /) -> str | None: ...
 
 # drift.c
 def drifted(

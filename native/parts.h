@@ -33,4 +33,7 @@ extern int forkpoint_audit_open(PyObject *path, int flags);
    of names defines, a wrapper of one, an instance of such a class? -1 with an exception set. Defined in drift.c. */
 extern int forkpoint_is_programs(PyObject *value, PyObject *program);
 
+/* `__module__` of a class made at run time; borrowed, or NULL. Defined in drift.c. */
+extern PyObject *forkpoint_module_of(PyTypeObject *cls);
+
 #endif
