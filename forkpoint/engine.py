@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from types import CodeType
 
-from forkpoint import ending, errors, faultpoints, limits, registry
+from forkpoint import ending, errors, faultpoints, limits, registry, secrecy
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
 from forkpoint.capture import ambient, descriptors, driving, forks, provenance, roots, stack, threads
@@ -88,7 +88,7 @@ class Engine:
         info = RunInfo(
             id=home.new_id(),
             program=sys.argv[0] or "-",
-            argv=tuple(sys.argv),
+            argv=secrecy.redacted(sys.argv),
             cwd=os.getcwd(),
             created_at=now(),
             facts={"kind": "plain"},

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from forkpoint.secrecy import redacted
+
 _VECTOR_FLAGS: Final = (
     "sse4_2",
     "avx",
@@ -42,7 +44,7 @@ def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
 
     look(modules)
     return {
-        "argv": list(sys.orig_argv),
+        "argv": redacted(sys.orig_argv),
         "python": sys.version,
         "implementation": sys.implementation.cache_tag,
         "flags": {

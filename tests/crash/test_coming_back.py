@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
 from harness import Bench, Program
@@ -263,3 +266,22 @@ def test_an_input_that_has_changed_starts_anew_and_is_named(here):
     (here.work / "input.txt").write_text("other\n" * 1000)
     anew = here.run()
     assert anew.out == ALL and b"input.txt" in anew.err, anew.err.decode()[-2000:]
+
+
+def test_a_secret_argument_is_in_no_metadata_and_the_program_has_it_all_the_same(make):
+    here = make(
+        "import sys\nimport forkpoint\nprint(forkpoint.checkpoint(wait=True).restored, sys.argv[1:], flush=True)\n"
+    )
+    here.program = dataclasses.replace(here.program, command=("program.py", "--api-key", "hunter2"))
+    assert here.run(env={"FORKPOINT_FAULT": "program.durable:kill:1"}).status == -9
+    told = here.ask("log", "--json").out + here.ask("show", "latest", "--json").out
+    assert b"***" in told and b"hunter2" not in told
+    assert here.restore().out == b"True ['--api-key', 'hunter2']\n"
+
+
+def test_a_key_on_another_filesystem_than_the_store_is_told(make):
+    here = make("print(1)")
+    assert b"another filesystem" not in here.run().err
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        here.store = Path(elsewhere) / "store"
+        assert b"key lies on another filesystem" in here.run().err
