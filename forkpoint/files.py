@@ -7,7 +7,7 @@ process, `encode.written` reads contents. Without a usable log nothing is watche
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forkpoint import errors
@@ -90,8 +90,9 @@ class Files:
         if self._written is not None:
             self._written.look_for_unseen()
 
-    def store(self, sink: ChunkSink, moment: AtCommit) -> FileWriter:
-        """In the child: what every file held at the commit point."""
+    def store(self, sink: ChunkSink, moment: AtCommit, mapped: Collection[str]) -> FileWriter:
+        """In the child: what every file held at the commit point. Those `mapped` for writing change, and no time tells
+        when."""
         writer = FileWriter(
             sink,
             opened=moment.writing,
@@ -107,7 +108,8 @@ class Files:
         for path, size in moment.reading.items():
             writer.add_input(path, size)
         if moment.states:
-            contents.write(self._home, self._run, writer.stored)
+            kept = {path: known for path, known in writer.stored.items() if path not in mapped}
+            contents.write(self._home, self._run, kept)
         return writer
 
 
