@@ -17,7 +17,7 @@ from types import CodeType
 from forkpoint import ending, errors, faultpoints, limits, registry, secrecy
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, driving, forks, provenance, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, driving, forks, mappings, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
@@ -238,6 +238,7 @@ class Engine:
             found=found,
             before=ambient.before_fork(),
             opened=opened,
+            mappings=mappings.at_commit(),
             files=self._files.at_commit(opened),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
