@@ -10,7 +10,7 @@
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
-    X(clocks)
+    X(clocks) X(plainly)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
@@ -28,6 +28,10 @@ extern void forkpoint_audit_off(void);
 /* Tell the callback of audit.c that a file is about to be opened so. Borrows `path`. 0, or -1 with an exception that is
    none of ours (a KeyboardInterrupt). */
 extern int forkpoint_audit_open(PyObject *path, int flags);
+
+/* Call our own Python code in the program's place: its frames are not given to what the program evaluates frames with.
+   As PyObject_Vectorcall. Defined in plainly.c. */
+extern PyObject *forkpoint_call_plainly(PyObject *callable, PyObject *const *args, size_t count);
 
 /* Is this object the program's although a library may hold it: a function or class that a module in the set `program`
    of names defines, a wrapper of one, an instance of such a class? -1 with an exception set. Defined in drift.c. */
