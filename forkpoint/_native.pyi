@@ -69,6 +69,7 @@ def resume(
     exception: list[object],
     value: object,
     fallback: Callable[..., object],
+    begin: Callable[[], list[tuple[Callable[..., object], tuple[object, ...]]]],
     recursion: int,
     /,
 ) -> object: ...

@@ -75,10 +75,16 @@ def command_line(order: Order) -> list[str]:
     return [sys.executable, *flags, _BOOT, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
 
 
+def flush_streams() -> None:
+    """What was said goes out before somebody else speaks; there may be no stream, or nobody who listens."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            if stream is not None:
+                stream.flush()
+
+
 def become(order: Order, environment: dict[str, str]) -> NoReturn:
     """Replace this process by the one that carries `order` out."""
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    flush_streams()
     argv = command_line(order)
     os.execve(argv[0], argv, environment)

@@ -20,6 +20,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "environment": "os",
     "file_mode": "os",
     "interpreter": "sys",
+    "tracing": "sys",
     "garbage": "gc",
     "locale_settings": "locale",
     "log_handlers": "logging",

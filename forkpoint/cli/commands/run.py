@@ -152,7 +152,7 @@ def _prepare(
         raise errors.StartFailed(f"the run could not begin: {problem}", hint=hint) from problem
     if not settings.quiet:
         if keys.device(store.key_id) != store.identity[0]:
-            say("the key lies on another filesystem than the store, which is nothing without it: `forkpoint key export`")
+            say("the key lies on another filesystem than the store, which needs it: `forkpoint key export`")
         say(f"store {store.path}, a commit every {policy(settings)}, run {order.run['id'][:8]}{where}")
     return order, environment
 
