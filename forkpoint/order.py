@@ -59,6 +59,8 @@ class Order:
 
 def interpreter_flags() -> list[str]:
     """This interpreter's own -W, -X and other flags, as a command line has them."""
+    if _BOOT in sys.orig_argv:  # started by `become`, with just these
+        return sys.orig_argv[1 : sys.orig_argv.index(_BOOT)]
     import subprocess  # slow to import, and most starts have it loaded or never ask
 
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 from in_memory import dumps, loads
 
+from forkpoint import secrecy
 from forkpoint.capture import adapters as adapter_files
 from forkpoint.capture import ambient, provenance
 from forkpoint.capture.adapters import environment, library_changes, tracing, warning_filters
@@ -190,7 +191,7 @@ def test_secret_named_variables_are_never_saved(
 
 @pytest.mark.parametrize("name", ["PWD", "PATH", "HOME", "OMP_NUM_THREADS", "MONKEY", "KEYBOARD", "PASSES", "LANG"])
 def test_ordinary_names_are_no_secrets(name: str) -> None:
-    assert not environment.is_secret(name)
+    assert not secrecy.is_secret(name)
 
 
 def test_umask_recursion_limit_lists_and_collector_settings() -> None:
