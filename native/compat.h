@@ -54,6 +54,22 @@ static inline forkpoint_recursion forkpoint_recursion_lift(PyThreadState *tstate
     return saved;
 }
 
+/* Both counters as a program finds them that begins: nothing is used up. */
+static inline forkpoint_recursion forkpoint_recursion_anew(PyThreadState *tstate)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    return forkpoint_recursion_lift(tstate, tstate->recursion_limit);
+#else
+    forkpoint_recursion saved = forkpoint_recursion_lift(tstate, tstate->py_recursion_limit);
+#  if PY_VERSION_HEX < 0x030d0000
+    tstate->c_recursion_remaining = C_RECURSION_LIMIT;
+#  else
+    tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
+#  endif
+    return saved;
+#endif
+}
+
 static inline void forkpoint_recursion_restore(PyThreadState *tstate, forkpoint_recursion saved)
 {
 #if PY_VERSION_HEX < 0x030c0000

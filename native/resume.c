@@ -650,16 +650,15 @@ static PyObject *run_session(PyObject *exception)
     PyThreadState *ts = PyThreadState_Get();
     _PyErr_StackItem *handling = ts->exc_info;
     PyObject *handled_before = handling->exc_value;
-    int remaining = *fp_recursion_remaining(ts);
+    forkpoint_recursion used = forkpoint_recursion_anew(ts);
     handling->exc_value = exception; /* the reference moves */
-    *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
     session.rebuilding = 1;
     fp_frame *own = hide_own_frames(ts);
     PyObject *result = enter_with_room(session.count);
     fp_set_current(ts, own);
     session.rebuilding = 0;
     set_hook(ts, 0);
-    *fp_recursion_remaining(ts) = remaining;
+    forkpoint_recursion_restore(ts, used);
     PyObject *handled = handling->exc_value;
     handling->exc_value = handled_before;
     let_go(&handled);
@@ -730,12 +729,11 @@ static PyObject *run_code(PyObject *module, PyObject *args)
         return NULL;
     }
     PyThreadState *ts = PyThreadState_Get();
-    int remaining = *fp_recursion_remaining(ts);
-    *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
+    forkpoint_recursion used = forkpoint_recursion_anew(ts);
     fp_frame *own = hide_own_frames(ts);
     PyObject *result = PyEval_EvalCode(code, namespace, namespace);
     fp_set_current(ts, own);
-    *fp_recursion_remaining(ts) = remaining;
+    forkpoint_recursion_restore(ts, used);
     return result;
 }
 

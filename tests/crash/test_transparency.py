@@ -86,6 +86,19 @@ CASES: dict[str, str] = {
                 return n
         print(depth(0))
     """,
+    "recursion through C": """
+        class Nested:
+            def __init__(self, depth):
+                depth[0] += 1
+                Nested(depth)
+        def depth():
+            counted = [0]
+            try:
+                Nested(counted)
+            except RecursionError:
+                return counted
+        print(depth(), depth())
+    """,
     "standard streams": """
         import sys, os
         for s in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__):
