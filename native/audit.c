@@ -64,9 +64,11 @@ static int call_back(const char *event, PyObject *args)
     PyObject *called = Py_NewRef(callback); /* It may switch the hook off. */
     inside = 1;
     PyThreadState_EnterTracing(tstate); /* The program's debugger does not step into us. */
-    PyObject *result = PyObject_CallFunction(called, "sO", event, args);
+    PyObject *arguments[] = {PyUnicode_FromString(event), args};
+    PyObject *result = arguments[0] != NULL ? forkpoint_call_plainly(called, arguments, 2) : NULL;
     PyThreadState_LeaveTracing(tstate);
     inside = 0;
+    Py_XDECREF(arguments[0]);
     int interrupted = 0;
     if (result == NULL) {
         interrupted = !PyErr_ExceptionMatches(PyExc_Exception);

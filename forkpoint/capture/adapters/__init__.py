@@ -14,11 +14,13 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final[dict[str, str]] = {
+    "clocks": "time",
     "library_changes": "builtins",
     "working_directory": "os",
     "environment": "os",
     "file_mode": "os",
     "interpreter": "sys",
+    "tracing": "sys",
     "garbage": "gc",
     "locale_settings": "locale",
     "log_handlers": "logging",
