@@ -28,15 +28,20 @@ def read(opened: Sequence[OpenFile], growing: Mapping[str, bool], states: Mappin
         if state.size > (min(left, _STREAM_BYTES) if stream else left):
             continue
         with contextlib.suppress(OSError):  # not ours to read: as the child will find
-            content = _content(file.path, state)
+            content = _content(file, state)
             if len(content) == state.size:
                 found[file.path] = content
                 left -= state.size
     return found
 
 
-def _content(path: str, state: FileState) -> bytes:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # the program's own may be for writing only
+def _content(file: OpenFile, state: FileState) -> bytes:
+    if file.flags & os.O_ACCMODE == os.O_RDWR:
+        return os.pread(file.fd, state.size, 0)
+    with open(f"/proc/self/fdinfo/{file.fd}") as facts:
+        if "lock:" in facts.read():
+            return b""  # closing any descriptor of a file gives up all locks that the process has on it (fcntl(2))
+    fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(fd, state.size) if os.fstat(fd).st_ino == state.inode else b""
     finally:

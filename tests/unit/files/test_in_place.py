@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import IO
@@ -63,6 +64,18 @@ def test_what_is_overwritten_after_the_commit_point_is_stored_as_it_was(tmp_path
         file.seek(min(offset, len(before)))
         file.flush()
         assert stored(path, file, b"later", 7) == before
+
+
+def test_reading_gives_up_no_lock_of_the_program(tmp_path: Path) -> None:
+    path = tmp_path / "locked"
+    path.write_bytes(b"x")
+    for mode in ("r+b", "wb"):
+        with path.open(mode) as file:
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            opened = descriptors.opened(())
+            in_place.read(opened, {str(path): False}, {str(path): look(str(path))})
+            with open(f"/proc/self/fdinfo/{file.fileno()}") as facts:
+                assert "lock:" in facts.read()
 
 
 def test_a_log_is_left_to_the_child_and_what_is_too_much_is_owned_up_to(tmp_path: Path) -> None:
