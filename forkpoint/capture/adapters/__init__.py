@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final[dict[str, str]] = {
+    "torch_compile": "torch._dynamo.eval_frame",  # first: it takes out of namespaces what is no state
     "library_changes": "builtins",
     "working_directory": "os",
     "environment": "os",
@@ -60,5 +61,5 @@ LIBRARIES: Final[dict[str, str]] = {
 """File (and adapter name) -> the module that must be loaded for it to matter."""
 
 FORKING: Final = ("torch_workers",)
-"""Adapters of libraries whose child processes come back: they also have `before_program_forks`, `children` and `inside`
+"""Adapters of libraries whose child processes come back: they also have `before_program_forks` and `children`
 (`capture.ambient`)."""
