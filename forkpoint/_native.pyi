@@ -20,6 +20,7 @@ def hash_secret() -> bytes: ...
 # audit.c
 def audit_start(callback: Callable[[str, tuple[Any, ...]], object], /) -> None: ...
 def audit_stop() -> None: ...
+def files_mapped() -> int: ...
 
 # announce.c
 def announce(kind: type, /) -> None: ...
@@ -68,6 +69,7 @@ def resume(
     exception: list[object],
     value: object,
     fallback: Callable[..., object],
+    begin: Callable[[], list[tuple[Callable[..., object], tuple[object, ...]]]],
     recursion: int,
     /,
 ) -> object: ...
@@ -137,13 +139,22 @@ def name_objects(
     found: dict[int, tuple[str, str]],
     kept: list[object],
     module: str,
-    prefix: str,
     namespace: dict[str, Any],
-    atoms: set[type] | frozenset[type],
+    atoms: set[type],
     program: set[str],
-    skipped: set[str] | frozenset[str],
+    skipped: set[str],
     /,
-) -> list[tuple[str, type]]: ...
+) -> None: ...
+def name_class_objects(
+    found: dict[int, tuple[str, str]],
+    kept: list[object],
+    module: str,
+    namespace: dict[str, Any],
+    atoms: set[type],
+    program: set[str],
+    skipped: set[str],
+    /,
+) -> None: ...
 def name_callables(
     found: dict[int, tuple[str, str]],
     kept: list[object],
@@ -152,6 +163,7 @@ def name_callables(
     program: set[str],
     /,
 ) -> None: ...
+def key_of(namespace: dict[str, Any], obj: object, /) -> str | None: ...
 
 # drift.c
 def drifted(
@@ -167,5 +179,10 @@ def decimal_manager_fill(manager: Any, inside: Any, outside: Any, /) -> None: ..
 
 # cmemory.c
 def memory_read(address: int, size: int, /) -> bytes: ...
+def memory_replace(address: int, content: bytes, /) -> None: ...
 def memory_write(address: int, content: bytes | bytearray | memoryview, /) -> None: ...
 def heap_size(address: int, /) -> int: ...
+
+# clocks.c
+def clocks_read() -> tuple[int, int, int]: ...
+def clocks_go_on(monotonic: int, process: int, thread: int, /) -> None: ...

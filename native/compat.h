@@ -108,6 +108,19 @@ static inline void forkpoint_forget_thread_handles(void)
 #endif
 }
 
+/* The namespace of a class, borrowed. Static types of the interpreter's own keep it elsewhere from 3.12 on
+   (Objects/typeobject.c, lookup_tp_dict). */
+static inline PyObject *forkpoint_type_dict(PyTypeObject *cls)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *namespace = PyType_GetDict(cls);
+    Py_DECREF(namespace); /* the class holds it */
+    return namespace;
+#else
+    return cls->tp_dict;
+#endif
+}
+
 /* No cyclic collection from here on, while gc.isenabled() and the thresholds still read as the program left them:
    a collection that is said to be running keeps every other from starting (gcmodule.c, `collecting`). */
 static inline void forkpoint_stop_collector(PyInterpreterState *interp)

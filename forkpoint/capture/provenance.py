@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
 import os
 import sys
@@ -9,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
+
+from forkpoint.secrecy import redacted
 
 _VECTOR_FLAGS: Final = (
     "sse4_2",
@@ -40,7 +44,7 @@ def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
 
     look(modules)
     return {
-        "argv": list(sys.orig_argv),
+        "argv": redacted(sys.orig_argv),
         "python": sys.version,
         "implementation": sys.implementation.cache_tag,
         "flags": {
@@ -65,21 +69,30 @@ def _main_file() -> str:
 
 def packages() -> dict[str, str]:
     """Versions of the distributions whose modules are loaded."""
-    import importlib.metadata  # as above
-
     found: dict[str, str] = {}
     top_level = {name.partition(".")[0] for name in list(sys.modules)} - sys.stdlib_module_names
     for name in sorted(top_level):
         # Not getattr: a module may answer with a warning, or with work.
-        version = getattr(sys.modules.get(name), "__dict__", {}).get("__version__")
+        namespace = getattr(sys.modules.get(name), "__dict__", {})
+        version, file = namespace.get("__version__"), namespace.get("__file__")
+        if not isinstance(version, str) and isinstance(file, str):
+            folder = os.path.dirname(file)
+            version = _installed(os.path.dirname(folder) if "/__init__." in file else folder).get(name.lower())
         if isinstance(version, str):
             found[name] = version
-            continue
-        try:
-            found[name] = importlib.metadata.version(name)
-        except (importlib.metadata.PackageNotFoundError, ValueError):
-            continue
     return found
+
+
+@functools.cache
+def _installed(folder: str) -> dict[str, str]:
+    """Versions by module name, from the names of what installers leave beside the modules (PEP 376): importing
+    importlib.metadata, which reads them, would take half of a small program's commit.
+    """
+    with contextlib.suppress(OSError):
+        entries = [os.path.splitext(entry) for entry in os.listdir(folder)]
+        pairs = [name.split("-", 2) for name, end in entries if end in (".dist-info", ".egg-info") and "-" in name]
+        return {name.lower().replace(".", "_"): version for name, version, *_ in pairs}
+    return {}
 
 
 def package_files() -> dict[str, list[Any]]:

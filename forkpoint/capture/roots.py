@@ -186,21 +186,19 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     passed_over = _not_named()
     result: dict[int, tuple[str, str]] = {}
     _kept.clear()
-    classes: list[tuple[str, str, type]] = []
     entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
-    for name, module in entries:
-        if not isinstance(module, ModuleType) or id(module) in own:
-            continue
-        namespace = vars(module)
+    libraries = [
+        (name, vars(module)) for name, module in entries if isinstance(module, ModuleType) and id(module) not in own
+    ]
+    for name, namespace in libraries:
         if name == "sys":
-            namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
-        for key, cls in _native.name_objects(result, _kept, name, "", namespace, passed_over, program, _EVERYWHERE):
-            if cls.__module__ == name:
-                classes.append((name, key, cls))
-        if name == "sys":
+            offered = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
+            _native.name_objects(result, _kept, name, offered, passed_over, program, _EVERYWHERE)
             _name_standard_streams(result)
-    for name, path, cls in classes:
-        _native.name_objects(result, _kept, name, f"{path}.", dict(vars(cls)), passed_over, program, _EVERYWHERE)
+        else:
+            _native.name_objects(result, _kept, name, namespace, passed_over, program, _EVERYWHERE)
+    for name, namespace in libraries:
+        _native.name_class_objects(result, _kept, name, namespace, passed_over, program, _EVERYWHERE)
     _leave_assigned(result, roots)
     return result
 

@@ -2,7 +2,8 @@
 
 The child reads each file after the fork. A file that is the same before and after reading, by inode, size and time, is
 what it was; one that has only grown is read up to its old size. One that was opened anew for changing has left a copy,
-noted before the change; what was changed in place through a descriptor opened before cannot be known, and says so.
+noted before the change; what may be changed in place through a descriptor opened before was read at the commit point
+where it is small, and otherwise cannot be known, which is said.
 """
 
 from __future__ import annotations
@@ -41,16 +42,17 @@ class FileWriter:
         sink: ChunkSink,
         *,
         opened: Mapping[str, bool],
+        held: Mapping[str, bytes],
         committed_ns: int,
         stored: Mapping[str, tuple[FileState, tuple[bytes, ...]]],
         touched: Callable[[], Mapping[str, Touch]],
         open_kept: Callable[[Touch], int],
         max_bytes: int,
     ) -> None:
-        """`opened`: files open for writing, and whether they are only added to. `committed_ns`: the commit point by
-        the wall clock. `stored`: chunks by path and state, from the commit before. `touched()`: what the program has
-        touched since the commit point, read anew; `open_kept`: a descriptor of what a touch kept. `max_bytes`: content
-        of larger files is not kept.
+        """`opened`: files open for writing, and whether they are only added to. `held`: what files held that were read
+        at the commit point. `committed_ns`: that point by the wall clock. `stored`: chunks by path and state, from the
+        commit before. `touched()`: what the program has touched since the commit point, read anew; `open_kept`: a
+        descriptor of what a touch kept. `max_bytes`: content of larger files is not kept.
         """
         self.files: list[WrittenFile] = []
         self.pods: list[Pod] = []
@@ -58,6 +60,7 @@ class FileWriter:
         self.stored: dict[str, tuple[FileState, tuple[bytes, ...]]] = {}
         self._sink = sink
         self._opened = opened
+        self._held = held
         self._committed_ns = committed_ns
         self._before = stored
         self._touched = touched
@@ -113,6 +116,11 @@ class FileWriter:
 
     def _chunks(self, path: str, state: FileState) -> tuple[bytes, ...] | None:
         """The content's chunks; None for a database."""
+        if (held := self._held.get(path)) is not None:
+            if held.startswith(_DATABASE):
+                return None
+            pieces = range(0, len(held), limits.CHUNK_BYTES)
+            return tuple(self._sink.put(held[at : at + limits.CHUNK_BYTES], "buffer") for at in pieces)
         chunks, now = self._read_in_place(path, state)
         if chunks == _IS_DATABASE:
             return None

@@ -8,14 +8,12 @@ digest shows (`_worker_view`); otherwise, and for whatever else is not proved, c
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing.process as processes  # noqa: TID251 - workers are the program's own, made as torch makes them
 import sys
 import types
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from multiprocessing.queues import Queue as _ProcessQueue  # noqa: TID251 - as above
+from multiprocessing.queues import Queue as _ProcessQueue  # noqa: TID251 - workers are the program's own, made as torch makes them
 from types import CodeType, FrameType
 from typing import Any, Final
 
@@ -27,6 +25,7 @@ from forkpoint.capture.adapters import _worker_replay
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.capture.adapters._worker_log import Told
+from forkpoint.capture.adapters._worker_start import count_on, next_number
 from forkpoint.capture.adapters._worker_view import digest
 from forkpoint.errors import Refused
 from forkpoint.limits import REPLAYED_BATCHES_SAID
@@ -238,11 +237,11 @@ class _Workers(Quiet):
                 raise Refused("a DataLoader is just talking to its workers")
             frame = frame.f_back
         live = [iterator for iterator in list(_crews) if not iterator._shutdown]
-        return {"live": live, "processes": _processes().__reduce__()[1][0]}
+        return {"live": live, "processes": next_number()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Start the workers, with the names they had; those the program starts later count on from there."""
-        processes._process_counter = itertools.count(state["processes"])  # type: ignore[attr-defined]
+        count_on(state["processes"])
         signals: Any = _utils.signal_handling
         handler = signals.signal.getsignal(signals.signal.SIGCHLD)
         if getattr(handler, "__module__", None) == signals.__name__:
@@ -252,10 +251,6 @@ class _Workers(Quiet):
             say(f"DataLoader workers go over up to {again} batches again to be where they were")
         for iterator in state["live"]:
             _start(iterator, _crews[iterator])
-
-
-def _processes() -> Any:
-    return processes._process_counter  # type: ignore[attr-defined]
 
 
 ADAPTER = _Workers()
