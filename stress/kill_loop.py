@@ -64,6 +64,7 @@ NEEDS = {
     "simulation": (),
     "sqlite_results": (),
     "torch_checkpoints": ("torch",),
+    "torch_compile": ("torch",),
     "torch_mlp": ("torch",),
     "word2vec": ("numpy",),
     "word_language_model": ("torch",),

@@ -132,15 +132,19 @@ def _is_program(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
     spec = getattr(module, "__spec__", None)
     file = getattr(module, "__file__", None)
     if isinstance(file, str):
-        if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)) or _is_library_path(file, libraries):
             return False
-        return not _is_library_path(file, libraries)
     if spec is None:
         if name.startswith(_CYTHON_PREFIXES):
             return False
-        # Made by hand. Libraries do that beneath their own package (six.moves); the program at the top or its own.
+        # Made by hand. Libraries do that beneath their own package (six.moves, and torch.compile from files that it
+        # writes anywhere); the program at the top or its own.
         parent = sys.modules.get(top)
-        return parent is module or (parent is not None and _is_program(top, parent, libraries))
+        if parent is None:
+            return isinstance(file, str)
+        return parent is module or _is_program(top, parent, libraries)
+    if isinstance(file, str):
+        return True
     if spec.origin in ("built-in", "frozen") or not hasattr(module, "__path__"):
         return False
     return all(not _is_library_path(path, libraries) for path in module.__path__)

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final[dict[str, str]] = {
+    "torch_compile": "torch._dynamo.eval_frame",  # before what looks at libraries: takes out of them what is no state
     "clocks": "time",
     "library_changes": "builtins",
     "working_directory": "os",
@@ -63,5 +64,5 @@ LIBRARIES: Final[dict[str, str]] = {
 """File (and adapter name) -> the module that must be loaded for it to matter."""
 
 FORKING: Final = ("torch_workers", "process_pools", "process_executors")
-"""Adapters of libraries whose child processes come back: they also have `before_program_forks`, `children` and `inside`
+"""Adapters of libraries whose child processes come back: they also have `before_program_forks` and `children`
 (`capture.ambient`)."""
