@@ -6,6 +6,7 @@ import contextvars
 from typing import Any
 
 from forkpoint import _native
+from forkpoint.encode.modules import library_object
 from forkpoint.encode.reducers import Context, reduces
 
 
@@ -21,6 +22,9 @@ def set_variable(variable: Any, value: tuple[Any]) -> None:
 
 @reduces(contextvars.ContextVar)
 def _reduce_variable(obj: Any, context: Context) -> Any:
+    place = context.variable(obj)
+    if place is not None:
+        return library_object, place
     here = contextvars.copy_context()
     try:
         default: tuple[Any, ...] = (contextvars.Context().run(obj.get),)

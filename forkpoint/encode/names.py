@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import importlib
 import itertools
@@ -77,6 +78,7 @@ class Names:
         self.named[id(_native.NULL)] = ("forkpoint._native", "NULL")
         self.namespaces = {id(module.__dict__): name for name, module in _modules()}
         self._offered: dict[int, tuple[str, str]] | None = None
+        self._variables: dict[int, tuple[str, str]] | None = None
         self._searches = 0
         self._kept: list[object] = []
 
@@ -94,6 +96,22 @@ class Names:
         if found is None and isinstance(obj, type) and issubclass(obj, type):
             found = self._of_instance(obj)
         return found
+
+    def variable(self, obj: contextvars.ContextVar[Any]) -> tuple[str, str] | None:
+        """Where a library's object, that is named, holds this context variable."""
+        if self._variables is None:
+            self._variables = {
+                id(value): (module_name, f"{path}.{name}")
+                for module_name, path in self.named.values()
+                if "." not in path
+                for name, value in self._attributes(module_name, path)
+                if type(value) is contextvars.ContextVar
+            }
+        return self._variables.get(id(obj))
+
+    def _attributes(self, module_name: str, path: str) -> list[tuple[str, Any]]:
+        holder = getattr(sys.modules[module_name], "__dict__", {}).get(path)
+        return list((_native.instance_dict(holder)[0] or {}).items())
 
     def _search(self, obj: Any) -> tuple[str, str] | None:
         """Where a library offers this class or function, under whatever name: looked for, a few times, then listed."""

@@ -61,6 +61,10 @@ class Context(ReduceContext, Protocol):
         """(module, dotted path) under which a library offers this very object, or None."""
         ...
 
+    def variable(self, obj: Any) -> tuple[str, str] | None:
+        """Where a library's object holds this context variable."""
+        ...
+
     def is_named(self, obj: Any) -> bool:
         """Is this something that a library owns, which is named and not copied?"""
         ...

@@ -175,6 +175,10 @@ class Session:
         """See `reducers.Context`."""
         return self._names.path_of(obj)
 
+    def variable(self, obj: Any) -> tuple[str, str] | None:
+        """See `reducers.Context`."""
+        return self._names.variable(obj)
+
     def is_named(self, obj: Any) -> bool:
         """See `reducers.Context`."""
         return id(obj) in self._names.named

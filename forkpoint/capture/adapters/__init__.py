@@ -25,6 +25,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "garbage": "gc",
     "locale_settings": "locale",
     "log_handlers": "logging",
+    "context_values": "contextvars",
     "decimal_context": "decimal",
     "numpy_arrays": "numpy",
     "numpy_archives": "numpy",

@@ -1,7 +1,9 @@
-"""Context variables: values, tokens, a copied context, defaults; reset after the commit point."""
+"""Context variables: values, tokens, a copied context, defaults; reset after the commit point. A library's too."""
 
 import contextvars
 import decimal
+import pathlib
+import sys
 
 from points import point
 
@@ -38,3 +40,23 @@ try:
     level.reset(outer)
 except RuntimeError as error:
     print("token", "used" in str(error))
+
+library = pathlib.Path("site-packages", "levels.py")
+library.parent.mkdir()
+library.write_text(
+    "import contextvars\n"
+    "class Holder:\n"
+    "    def __init__(self):\n"
+    "        self.var = contextvars.ContextVar('held')\n"
+    "holder, depth = Holder(), contextvars.ContextVar('depth', default=0)\n"
+)
+sys.path.insert(0, str(library.parent.resolve()))
+import levels  # noqa: E402
+
+levels.depth.set(7)
+held = levels.holder.var.set(["a"])
+point()
+levels.holder.var.get().append("b")
+print(levels.depth.get(), levels.holder.var.get(), held.var is levels.holder.var)
+levels.holder.var.reset(held)
+print(levels.holder.var.get("unset"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import io
 import pickle
 import sys
@@ -80,17 +81,21 @@ def _name_of(obj: Any) -> str | None:
             return name
     if type(obj) is io.TextIOWrapper and obj.name in (0, 1, 2):
         # A worker of pytest-xdist opens these descriptors anew for itself: the very object, or its own go astray.
-        _streams[id(obj)] = obj
-        return str(id(obj))
-    return None
+        return _itself(obj)
+    return _itself(obj) if type(obj) is contextvars.ContextVar else None
 
 
-_streams: dict[int, Any] = {}
+_selves: dict[int, Any] = {}
+
+
+def _itself(obj: Any) -> str:
+    _selves[id(obj)] = obj
+    return str(id(obj))
 
 
 class Unpickler(pickle.Unpickler):
     def persistent_load(self, name: Any) -> Any:
-        return _streams[int(name)] if name.isdecimal() else getattr(sys, name)
+        return _selves[int(name)] if name.isdecimal() else getattr(sys, name)
 
 
 def dumps(value: Any) -> bytes:

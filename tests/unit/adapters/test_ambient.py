@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import decimal
 import gc
 import io
@@ -353,3 +354,12 @@ if sys.version_info >= (3, 12):
         tracing.ADAPTER.restore(state)
         assert sys.monitoring.get_tool(3) == "mine"
         sys.monitoring.free_tool_id(3)
+
+
+def test_context_variables_have_the_values_they_had() -> None:
+    variable = contextvars.ContextVar[str]("variable")
+    variable.set("then")
+    stream = commit()
+    variable.set("later")
+    ambient.restore(loads(stream))
+    assert variable.get() == "then"
