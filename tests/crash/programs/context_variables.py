@@ -26,21 +26,6 @@ def work():
 
 
 work()
-copied.run(level.set, "elsewhere")
-print(level.get(), copied.run(level.get), len(copied), user in copied)
-with decimal.localcontext() as local:
-    local.prec = 6
-    point()
-    print(decimal.Decimal(1) / 7, decimal.getcontext().prec)
-print(decimal.Decimal(1) / 7)
-level.reset(outer)
-point()
-print(level.get(), level.name)
-try:
-    level.reset(outer)
-except RuntimeError as error:
-    print("token", "used" in str(error))
-
 library = pathlib.Path("site-packages", "levels.py")
 library.parent.mkdir()
 library.write_text(
@@ -60,3 +45,17 @@ levels.holder.var.get().append("b")
 print(levels.depth.get(), levels.holder.var.get(), held.var is levels.holder.var)
 levels.holder.var.reset(held)
 print(levels.holder.var.get("unset"))
+copied.run(level.set, "elsewhere")
+print(level.get(), copied.run(level.get), len(copied), user in copied)
+with decimal.localcontext() as local:
+    local.prec = 6
+    point()
+    print(decimal.Decimal(1) / 7, decimal.getcontext().prec)
+print(decimal.Decimal(1) / 7)
+level.reset(outer)
+point()
+print(level.get(), level.name)
+try:
+    level.reset(outer)
+except RuntimeError as error:
+    print("token", "used" in str(error))
