@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import mmap
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -280,3 +281,12 @@ def test_generators_on_one_bit_generator_keep_sharing_it() -> None:
 def test_a_generator_on_the_global_bit_generator_stays_on_it() -> None:
     generator = np.random.Generator(np.random.get_bit_generator())
     assert again(generator).bit_generator is np.random.get_bit_generator()
+
+
+def test_an_unpickled_array_is_writeable_over_the_bytes_it_came_in() -> None:
+    a = pickle.loads(pickle.dumps(np.arange(1000.0), protocol=4))
+    assert isinstance(a.base, bytes) and a.flags.writeable
+    a[3] = 7.0
+    b, view = again((a, a[2:]))
+    view[0] = 9.0
+    assert b[2:4].tolist() == [9.0, 7.0] and b.flags.writeable and len(b) == 1000
