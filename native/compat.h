@@ -165,4 +165,13 @@ static inline void forkpoint_stop_tracing(PyThreadState *tstate)
 #endif
 }
 
+/* Where the interpreter keeps what codecs.register() and codecs.register_error() were given (pycore_interp.h). */
+#if PY_VERSION_HEX >= 0x030d0000
+#define FORKPOINT_CODEC_SEARCHES(interp) ((interp)->codecs.search_path)
+#define FORKPOINT_CODEC_HANDLERS(interp) ((interp)->codecs.error_registry)
+#else
+#define FORKPOINT_CODEC_SEARCHES(interp) ((interp)->codec_search_path)
+#define FORKPOINT_CODEC_HANDLERS(interp) ((interp)->codec_error_registry)
+#endif
+
 #endif

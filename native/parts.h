@@ -10,7 +10,7 @@
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
-    X(clocks) X(plainly)
+    X(clocks) X(codecs) X(plainly)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \

@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import Any, Final
 
+from forkpoint import _native
+from forkpoint.capture import roots
 from forkpoint.capture.adapters._quiet import Quiet
 
 _LISTS: Final = ("argv", "path", "warnoptions")
@@ -18,6 +20,12 @@ _ABSENT: Final = "absent"
 
 def _ours(hook: Any) -> bool:
     return str(getattr(hook, "__module__", "")).partition(".")[0] == "forkpoint"
+
+
+def _own_finders(name: str) -> list[tuple[int, Any]]:
+    """What the program put into `sys.meta_path` or `sys.path_hooks`, and where."""
+    program = {module.__name__ for module in roots.find().by_value} | {"__main__"}
+    return [(place, each) for place, each in enumerate(getattr(sys, name)) if _native.is_programs(each, program)]
 
 
 class _Interpreter(Quiet):
@@ -41,6 +49,7 @@ class _Interpreter(Quiet):
     def capture(self, before: dict[str, Any]) -> dict[str, Any]:
         hooks = before["hooks"]
         return before | {
+            "finders": {name: _own_finders(name) for name in ("meta_path", "path_hooks")},
             "lists": {name: list(getattr(sys, name)) for name in _LISTS},
             "values": {name: getattr(sys, name, _ABSENT) for name in _VALUES},
             "hooks": {name: hook for name, hook in hooks.items() if hook is not getattr(sys, f"__{name}__")},
@@ -48,6 +57,9 @@ class _Interpreter(Quiet):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        for name, found in state.get("finders", {}).items():
+            for place, finder in found:
+                getattr(sys, name).insert(place, finder)
         for name, items in state["lists"].items():
             getattr(sys, name)[:] = items
         for name, value in state["values"].items():

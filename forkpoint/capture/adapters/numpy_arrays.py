@@ -108,19 +108,14 @@ def reduce_array(a: Any, context: ReduceContext) -> Any:
     base = _memory.behind_cython(base)
     if isinstance(base, np.ndarray):
         return _with_state(_reduce_view(a, base), a)
-    if isinstance(base, _BUFFERS) and not a.dtype.hasobject and not _is_forced(a, base):
+    if isinstance(base, _BUFFERS) and not a.dtype.hasobject:
+        if a.flags.writeable and memoryview(base).readonly:  # as numpy unpickles: the bytes are the array's own
+            return _reduce_owner(a, context)
         return _with_state(_reduce_lent(a, base), a)
     for kind in type(base).__mro__ if base is not None else ():
         if kind in FOREIGN:
             return _with_state(FOREIGN[kind](a, base, context), a)
     return _reduce_owner(a, context)
-
-
-def _is_forced(a: Any, base: Any) -> bool:
-    """Is the array writeable though its memory is not? numpy leaves an unpickled one so, over the bytes it came in,
-    which are its own from then on.
-    """
-    return bool(a.flags.writeable) and memoryview(base).readonly
 
 
 def layout(a: Any) -> tuple[type, Any, _Shape, _Shape, bool]:
