@@ -14,6 +14,8 @@ from forkpoint.errors import ForkpointWarning, Refused
 
 _torch: Any = torch
 _C: Any = torch._C
+_SMALLEST: Final = 5e-324
+
 _CUDNN: Final = ("enabled", "benchmark", "deterministic", "allow_tf32", "benchmark_limit")
 _GLOBAL_HOOKS: Final = (
     ("torch.nn.modules.module", "_global_"),
@@ -78,6 +80,7 @@ class _Settings(Quiet):
         device = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
         return {
             "grad": torch.is_grad_enabled(),
+            "flush_denormal": _SMALLEST * float(1) == 0,  # of the thread; torch sets it and cannot tell
             "multithreaded_backward": _C._is_multithreading_enabled(),
             "autocast": _autocast(),
             "device": None if device is None else str(device.device),
@@ -88,6 +91,7 @@ class _Settings(Quiet):
     def capture(self, before: dict[str, Any]) -> dict[str, Any]:
         return before | {
             "dtype": torch.get_default_dtype(),
+            "validated": _torch.distributions.Distribution._validate_args,
             "anomaly": (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
             "deterministic": (
                 torch.are_deterministic_algorithms_enabled(),
@@ -104,6 +108,8 @@ class _Settings(Quiet):
 
     def restore(self, state: dict[str, Any]) -> None:
         torch.set_default_dtype(state["dtype"])
+        torch.set_flush_denormal(state["flush_denormal"])
+        torch.distributions.Distribution.set_default_validate_args(state["validated"])
         if state["device"] is not None:
             torch.set_default_device(state["device"])
         if torch.get_num_threads() != state["threads"]:

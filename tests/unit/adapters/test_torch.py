@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from forkpoint import _native
 from forkpoint.capture import ambient
+from forkpoint.capture.adapters import torch_settings
 from forkpoint.errors import Refused
 
 AGAIN = "backward through the graph a second time"
@@ -546,3 +547,19 @@ def test_a_file_that_torch_writes_in_c_is_told_of_before_it_is_opened(tmp_path: 
         _native.audit_stop()
     assert seen == [("open", path, None, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, False)]
     assert torch.load(path)["weight"].tolist() == [0, 0, 0]
+
+
+def test_denormals_and_unchecked_distributions_are_as_the_program_set_them() -> None:
+    smallest = 5e-324
+    torch.set_flush_denormal(True)
+    torch.distributions.Distribution.set_default_validate_args(False)
+    try:
+        state = torch_settings.ADAPTER.capture(torch_settings.ADAPTER.before_fork())
+        torch.set_flush_denormal(False)
+        torch.distributions.Distribution.set_default_validate_args(True)
+        assert smallest * float(1) != 0
+        torch_settings.ADAPTER.restore(state)
+        assert smallest * float(1) == 0 and not torch.distributions.Distribution._validate_args
+    finally:
+        torch.set_flush_denormal(False)
+        torch.distributions.Distribution.set_default_validate_args(__debug__)
