@@ -106,9 +106,13 @@ class Engine:
         self._trigger = Autosave(self)
         self._trigger.start()
 
-    def _watch_files(self, known: Iterable[str]) -> None:
+    def _watch_files(self, known: Iterable[str], own_databases: Iterable[str] = ()) -> None:
         self._files.watch(
-            known=known, after_a_point=self.restored, committing=lambda: self.busy, failed=self._tell_once
+            known=known,
+            own_databases=own_databases,
+            after_a_point=self.restored,
+            committing=lambda: self.busy,
+            failed=self._tell_once,
         )
 
     def pause(self) -> None:
@@ -322,7 +326,9 @@ class Engine:
         finally:
             source.close()
         self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
-        self._watch_files(elsewhere(file.path) for file in manifest.files)
+        put_back = [file.path for file in manifest.files if file.kind == "database" and file.pod is not None]
+        own = [elsewhere(path) for path in put_back if not path.endswith("-wal")]
+        self._watch_files((elsewhere(file.path) for file in manifest.files), own)
         captured = image.stack
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))
