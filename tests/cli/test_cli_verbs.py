@@ -73,7 +73,7 @@ def test_show_publishes_its_field_names(program: Program, verb: Verb) -> None:
     value = verb("show", "--json").value
     assert set(value) >= SHOWN | {"schema"}
     assert value["stdout_bytes"] == 17
-    assert set(value["split_ms"]) == {"wait", "capture", "fork"}
+    assert set(value["split_ms"]) == {"wait", "capture", "stage", "fork"}
     assert value["variables"] == [{"name": "x", "type": "list", "summary": "3 items", "bytes": 10}]
     assert value["tombstones"][0]["path"] == "trainer.loader._socket"
     assert value["refusals"] == [{"reason": "sort key", "location": "train.py:7 in score", "count": 3}]

@@ -365,8 +365,8 @@ ran = []
 callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda argument: ran.append(os.getpid()) or 0)
 queue = ctypes.PyDLL(None).Py_AddPendingCall
 _imp.acquire_lock()
-begin = functools.partial(_native.fork, (), 1)
-_, (pid, pidfd, _) = map(operator.call, (functools.partial(queue, callback, None), begin))
+begin = functools.partial(_native.fork, (), 1, None)
+_, (pid, pidfd, *_) = map(operator.call, (functools.partial(queue, callback, None), begin))
 _imp.release_lock()
 for _ in range(100): pass
 if pid == 0:
@@ -719,7 +719,7 @@ def test_the_child_reads_the_times_told_after_the_fork() -> None:
     os.write(writer, b"x")
     report = handle.wait()
     assert report is not None
-    assert report.message == "Split(wait_ms=1.0, capture_ms=2.0, fork_ms=3.0, stop_ms=6.0)"
+    assert report.message == "Split(wait_ms=1.0, capture_ms=2.0, stage_ms=0.0, fork_ms=3.0, stop_ms=6.0)"
     os.close(reader)
     os.close(writer)
 
