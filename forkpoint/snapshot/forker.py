@@ -28,7 +28,8 @@ def fork(
     """Freeze the program: `body(side)` runs in a child with the memory as it is now, the program goes on at once.
 
     Main thread only, at a safe point. The child keeps the descriptors `keep_fds` (3 and above), nothing else of the
-    program's; what it prints goes to `log_fd`, or nowhere. `staging` (`Staging.request`) is copied for it. It is killed when it takes longer than `deadline_seconds`.
+    program's; what it prints goes to `log_fd`, or nowhere. `staging` (`Staging.request`) is copied for it. It is killed
+    when it takes longer than `deadline_seconds`.
     Raises `CommitFailed` when there can be no child, with nothing left open. If the program dies from here on, the
     child finishes alone.
     """

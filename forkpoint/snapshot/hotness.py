@@ -48,8 +48,10 @@ def _hot(one: Found, page: int) -> Range | None:
     return (start, size) if size >= STAGED_BYTES_MIN else None
 
 
-def arena_size(wanted: int, current: int) -> int:
-    """How large the arena should be: kept while it does and is not mostly unused, since a new one is slow at first."""
-    if wanted <= current <= ARENA_SHARE_MAX * wanted:
+def arena_size(wanted: int, current: int, limit: int, page: int) -> int:
+    """How large the arena should be: kept while it does and is not mostly unused, since a new one cannot be used at
+    once; a new one with room to grow.
+    """
+    if wanted <= current <= min(ARENA_SHARE_MAX * wanted, limit):
         return current
-    return wanted
+    return min(wanted + wanted // (4 * page) * page, limit)

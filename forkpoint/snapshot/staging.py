@@ -98,7 +98,7 @@ class Staging:
         self._touched = touched
         limit = int(memory.available_bytes() * STAGING_SHARE_MAX) + self._size if self._limit is None else self._limit
         self._ranges = hotness.choose(found, limit, mmap.PAGESIZE, _native.RANGES_MAX)
-        size = hotness.arena_size(sum(size for _, size in self._ranges), self._size)
+        size = hotness.arena_size(sum(size for _, size in self._ranges), self._size, limit, mmap.PAGESIZE)
         if size != self._size:
             self._resize(size)
 

@@ -44,7 +44,9 @@ def test_ranges_ascend_without_overlap_within_the_limit(found: list[Found], limi
 
 
 def test_the_arena_is_kept_until_it_is_too_small_or_mostly_unused() -> None:
-    assert arena_size(5, 8) == 8
-    assert arena_size(9, 8) == 9
-    assert arena_size(3, 8) == 3
-    assert arena_size(0, 8) == 0
+    assert arena_size(5, 8, 100, 1) == 8
+    assert arena_size(16, 8, 100, 1) == 20
+    assert arena_size(3, 8, 100, 1) == 3
+    assert arena_size(0, 8, 100, 1) == 0
+    assert arena_size(16, 8, 18, 1) == 18
+    assert arena_size(5, 8, 6, 1) == 6
