@@ -142,7 +142,7 @@ def name_objects(
     kept: list[object],
     module: str,
     prefix: str,
-    namespace: dict[str, Any],
+    owner: dict[str, Any] | type,
     atoms: set[type] | frozenset[type],
     program: set[str],
     skipped: set[str] | frozenset[str],

@@ -76,6 +76,16 @@ static inline PyObject *forkpoint_weakref_target(PyObject *ref)
 #endif
 }
 
+/* A new reference to the namespace of a class; those of builtin ones are kept per interpreter since 3.12. */
+static inline PyObject *forkpoint_type_dict(PyTypeObject *type)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    return Py_XNewRef(type->tp_dict);
+#else
+    return PyType_GetDict(type);
+#endif
+}
+
 /* ---- Interpreter state that differs per version, as the child of a fork needs it (forkside.c) ---- */
 #include <internal/pycore_interp.h>
 #include <internal/pycore_runtime.h>

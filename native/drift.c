@@ -1,4 +1,7 @@
-/* What a program has put into libraries: one walk over their modules' and classes' namespaces, done in every child. */
+/* What a program has put into libraries: one walk over their modules' and classes' namespaces, done in every child.
+ *
+ * It takes no reference where it can do without: each would cost a child the copy of a page. So nothing in here may run
+ * Python code while a dict is being walked: attributes are read from where they are kept, never asked for. */
 #include "parts.h"
 
 #include <string.h>
@@ -16,16 +19,10 @@ static int of_program(PyObject *name, PyObject *program)
     return name != NULL && PyUnicode_CheckExact(name) ? PySet_Contains(program, name) : 0;
 }
 
-static int module_of_program(PyObject *obj, PyObject *program)
+/* What a class written in Python says it was defined in: borrowed, or NULL. */
+static PyObject *module_of(PyTypeObject *type)
 {
-    PyObject *name = PyObject_GetAttr(obj, str_module);
-    if (name == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    int found = of_program(name, program);
-    Py_DECREF(name);
-    return found;
+    return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? PyDict_GetItemWithError(type->tp_dict, str_module) : NULL;
 }
 
 /* functools.wraps() gives a function the `__module__` of another one: what it was compiled with counts as well. */
@@ -66,7 +63,7 @@ static int is_programs(PyObject *value, PyObject *program, int depth)
         return function_of_program(value, program);
     }
     if (PyType_Check(value)) {
-        return (((PyTypeObject *)value)->tp_flags & Py_TPFLAGS_HEAPTYPE) ? module_of_program(value, program) : 0;
+        return of_program(module_of((PyTypeObject *)value), program);
     }
     if (type == &PyMethod_Type) {
         int found = is_programs(PyMethod_GET_FUNCTION(value), program, depth + 1);
@@ -85,7 +82,7 @@ static int is_programs(PyObject *value, PyObject *program, int depth)
             return found;
         }
     }
-    return (type->tp_flags & Py_TPFLAGS_HEAPTYPE) ? module_of_program((PyObject *)type, program) : 0;
+    return of_program(module_of(type), program);
 }
 
 int forkpoint_is_programs(PyObject *value, PyObject *program)
@@ -96,34 +93,24 @@ int forkpoint_is_programs(PyObject *value, PyObject *program)
 /* A new list of the keys or indexes at which a plain dict or list holds what is the program's. */
 static PyObject *places_within(PyObject *holder, PyObject *program)
 {
-    PyObject *places = PyList_New(0);
-    PyObject *values = PyDict_CheckExact(holder) ? PyDict_Items(holder) : PyList_GetSlice(holder, 0, ELEMENTS_MAX);
-    if (places == NULL || values == NULL) {
-        goto fail;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(values) && i < ELEMENTS_MAX; i++) {
-        PyObject *item = PyList_GET_ITEM(values, i);
-        int within = PyDict_CheckExact(holder);
-        int own = is_programs(within ? PyTuple_GET_ITEM(item, 1) : item, program, 0);
-        if (own < 0) {
-            goto fail;
+    PyObject *places = PyList_New(0), *key, *value;
+    int within = PyDict_CheckExact(holder);
+    Py_ssize_t at = 0;
+    for (Py_ssize_t i = 0; places != NULL && i < ELEMENTS_MAX; i++) {
+        if (within ? !PyDict_Next(holder, &at, &key, &value) : i >= PyList_GET_SIZE(holder)) {
+            break;
         }
-        if (!own) {
+        int own = is_programs(within ? value : PyList_GET_ITEM(holder, i), program, 0);
+        if (own == 0) {
             continue;
         }
-        PyObject *place = within ? Py_NewRef(PyTuple_GET_ITEM(item, 0)) : PyLong_FromSsize_t(i);
-        int failed = place == NULL || PyList_Append(places, place) < 0;
-        Py_XDECREF(place);
-        if (failed) {
-            goto fail;
+        PyObject *place = own < 0 ? NULL : within ? Py_NewRef(key) : PyLong_FromSsize_t(i);
+        if (place == NULL || PyList_Append(places, place) < 0) {
+            Py_CLEAR(places);
         }
+        Py_XDECREF(place);
     }
-    Py_DECREF(values);
     return places;
-fail:
-    Py_XDECREF(values);
-    Py_XDECREF(places);
-    return NULL;
 }
 
 typedef struct {
@@ -163,29 +150,19 @@ static int look_at(PyObject *path, PyObject *key, PyObject *value, const search 
     return failed ? -1 : 0;
 }
 
-/* Is this a class that `module` defines, whose attributes can be changed? -1 on error. */
+/* Is this a class that `module` defines, whose attributes can be changed? */
 static int is_own_class(PyObject *value, PyObject *module)
 {
-    if (!PyType_Check(value) || !(((PyTypeObject *)value)->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
-        return 0;
-    }
-    PyObject *name = PyObject_GetAttr(value, str_module);
-    if (name == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    int same = PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
-    Py_DECREF(name);
-    return same;
+    PyObject *name = PyType_Check(value) ? module_of((PyTypeObject *)value) : NULL;
+    return name != NULL && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
 }
 
 static int walk(PyObject *module, PyObject *path, PyObject *namespace, const search *s)
 {
-    PyObject *items = PyDict_Items(namespace); /* what is asked of the values may run code that changes it */
-    int failed = items == NULL;
-    for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(items); i++) {
-        PyObject *key = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
-        PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+    int failed = 0;
+    while (!failed && PyDict_Next(namespace, &at, &key, &value)) {
         if (!PyUnicode_CheckExact(key) || PyModule_Check(value)) {
             continue;
         }
@@ -194,7 +171,6 @@ static int walk(PyObject *module, PyObject *path, PyObject *namespace, const sea
             failed = walk(module, key, ((PyTypeObject *)value)->tp_dict, s) < 0;
         }
     }
-    Py_XDECREF(items);
     return failed ? -1 : 0;
 }
 

@@ -1,4 +1,5 @@
-/* What libraries offer under which name: one walk over their modules' namespaces, done in every child. */
+/* What libraries offer under which name: one walk over their modules' namespaces, done in every child. As in drift.c,
+   no reference is taken to what is passed over, and no Python code runs while a dict is walked. */
 #include "parts.h"
 
 /* Namespaces hold a hundred thousand entries once numpy or torch is loaded; nearly all are atoms, functions and
@@ -30,30 +31,35 @@ static int passed_over(PyObject *key, PyObject *value, const rules *rule)
     if (!PyUnicode_CheckExact(key) || PyModule_CheckExact(value)) {
         return 1;
     }
-    int found = PySet_Contains(rule->atoms, (PyObject *)Py_TYPE(value));
+    PyObject *type = (PyObject *)Py_TYPE(value);
+    int plain = Py_TYPE(type)->tp_hash == PyType_Type.tp_hash; /* a metaclass may hash in Python; atoms have none */
+    int found = plain ? PySet_Contains(rule->atoms, type) : 0;
     return found != 0 ? found : PySet_Contains(rule->skipped, key);
 }
 
-/* name_objects(found, kept, module_name, prefix, namespace, atoms, program, skipped) -> list of (key, class)
+/* name_objects(found, kept, module_name, prefix, owner, atoms, program, skipped) -> list of (key, class)
 
-   Adds to `found` (a dict: id -> (module name, path)) what the namespace holds, but for classes, functions, modules,
+   `owner` is the namespace, or the class whose namespace it is. Adds to `found` (a dict: id -> (module name, path)) what the namespace holds, but for classes, functions, modules,
    atoms and what is the program's own; `prefix` ("" or "Class.") goes before each key. The classes are returned. */
 static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *found, *kept, *module, *prefix, *namespace;
+    PyObject *found, *kept, *module, *prefix, *owner, *key, *value;
     rules rule;
-    if (!PyArg_ParseTuple(args, "O!O!UUO!O!O!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &prefix, &PyDict_Type, &namespace,
+    if (!PyArg_ParseTuple(args, "O!O!UUOO!O!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &prefix, &owner,
                           &PySet_Type, &rule.atoms, &PySet_Type, &rule.program, &PySet_Type, &rule.skipped)) {
         return NULL;
     }
+    if (!PyType_Check(owner) && !PyDict_Check(owner)) {
+        PyErr_SetString(PyExc_TypeError, "neither a namespace nor a class");
+        return NULL;
+    }
     PyObject *classes = PyList_New(0);
-    PyObject *items = PyDict_Items(namespace); /* what is asked of the values may run code that changes it */
-    if (classes == NULL || items == NULL) {
+    PyObject *namespace = PyType_Check(owner) ? forkpoint_type_dict((PyTypeObject *)owner) : Py_NewRef(owner);
+    Py_ssize_t at = 0;
+    if (classes == NULL || namespace == NULL) {
         goto fail;
     }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
-        PyObject *item = PyList_GET_ITEM(items, i);
-        PyObject *key = PyTuple_GET_ITEM(item, 0), *value = PyTuple_GET_ITEM(item, 1);
+    while (PyDict_Next(namespace, &at, &key, &value)) {
         int skip = passed_over(key, value, &rule);
         if (skip < 0) {
             goto fail;
@@ -62,7 +68,10 @@ static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
             continue;
         }
         if (PyType_Check(value)) {
-            if (PyList_Append(classes, item) < 0) {
+            PyObject *item = PyTuple_Pack(2, key, value);
+            int failed = item == NULL || PyList_Append(classes, item) < 0;
+            Py_XDECREF(item);
+            if (failed) {
                 goto fail;
             }
             continue;
@@ -81,10 +90,10 @@ static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
             goto fail;
         }
     }
-    Py_DECREF(items);
+    Py_DECREF(namespace);
     return classes;
 fail:
-    Py_XDECREF(items);
+    Py_XDECREF(namespace);
     Py_XDECREF(classes);
     return NULL;
 }
@@ -93,30 +102,23 @@ fail:
    but for those the program defines. */
 static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *found, *kept, *module, *namespace;
+    PyObject *found, *kept, *module, *namespace, *key, *value;
     rules rule = {0};
+    Py_ssize_t at = 0;
     if (!PyArg_ParseTuple(args, "O!O!UO!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &PyDict_Type, &namespace, &PySet_Type,
                           &rule.program)) {
         return NULL;
     }
-    PyObject *items = PyDict_Items(namespace);
-    if (items == NULL) {
-        return NULL;
-    }
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(items); i++) {
-        PyObject *key = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 0);
-        PyObject *value = PyTuple_GET_ITEM(PyList_GET_ITEM(items, i), 1);
+    while (PyDict_Next(namespace, &at, &key, &value)) {
         int callable = PyType_Check(value) || PyFunction_Check(value) || PyCFunction_CheckExact(value);
         if (!PyUnicode_CheckExact(key) || !callable) {
             continue;
         }
         int own = forkpoint_is_programs(value, rule.program);
         if (own < 0 || (!own && note(found, kept, value, module, key) < 0)) {
-            Py_DECREF(items);
             return NULL;
         }
     }
-    Py_DECREF(items);
     Py_RETURN_NONE;
 }
 

@@ -196,7 +196,7 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
         if name == "sys":
             _name_standard_streams(result)
     for name, path, cls in classes:
-        _native.name_objects(result, _kept, name, f"{path}.", dict(vars(cls)), passed_over, program, _EVERYWHERE)
+        _native.name_objects(result, _kept, name, f"{path}.", cls, passed_over, program, _EVERYWHERE)
     _leave_assigned(result, roots)
     return result
 
