@@ -55,8 +55,8 @@ SCANNING_SHARE_MAX: Final = 0.002
 BUFFER_BYTES_MIN: Final = 64 << 10
 """Buffers from here on are pods of their own; below, a copy in the stream is cheaper than an index entry."""
 
-CHUNK_BYTES: Final = 256 << 10
-"""Fixed chunk size of buffers: small enough that 8 kB changed writes kilobytes, large enough to index a terabyte."""
+CHUNK_BYTES: Final = 128 << 10
+"""Fixed chunk size of buffers: small enough that 8 kB changed writes little more, large enough to index a terabyte."""
 
 REPORT_MESSAGE_BYTES: Final = 400
 """A child's report must fit one atomic pipe write (PIPE_BUF is 4096)."""

@@ -132,9 +132,11 @@ class PackWriter:
         with self._abandoned_on_error():
             if point.point != self._point or point.run != self._run.id:
                 raise ValueError("the manifest is of another restore point")
-            used = {chunk: self._placed[chunk] for pod in point.pods for chunk in pod.chunks}
+            short, listed, lists = manifest.with_lists(point, lambda ids: self.put(ids, "objects"))
+            chunks = (chunk for pod in point.pods for chunk in pod.chunks)
+            used = {chunk: self._placed[chunk] for chunk in (*chunks, *lists)}
             packs = tuple(sorted({*used.values(), self.pack}))
-            body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, point))
+            body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, short, listed))
             manifest_id = self._home.seal.chunk_id(body)
             self._append_record(record.MANIFEST, body, manifest_id, 1)
             self._append_index()
