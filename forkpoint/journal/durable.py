@@ -40,6 +40,15 @@ def write_parts(fd: int, parts: Sequence[bytes | bytearray | memoryview]) -> Non
             written -= len(view)
 
 
+def begin_writeback(fd: int, offset: int, length: int) -> None:
+    """Let the kernel begin to write these bytes to the disk, without waiting; promises nothing.
+
+    Linux begins to write dirty pages it is told are not needed (mm/fadvise.c); Python has no sync_file_range.
+    """
+    with contextlib.suppress(OSError):
+        os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+
+
 def read_exactly(fd: int, length: int, offset: int) -> bytes:
     """Up to `length` bytes from `offset`; fewer only at the end of the file."""
     data = os.pread(fd, length, offset)

@@ -56,6 +56,9 @@ assert (HEADER_BYTES, FOOTER_BYTES, ENTRY.size) == (80, 80, 56)
 _BUFFER_BYTES = 1 << 20
 """Records are gathered to writes of about this size: below, writing is slow; above, the disk waits for the child."""
 
+_WRITEBACK_BYTES = 8 << 20
+"""Written so much, the disk is told to begin: it works while the rest is read and hashed; the sync waits for less."""
+
 _ITEMSIZE_MAX = 16
 """Wider items are records, not numbers: shuffling their bytes gains nothing."""
 
@@ -82,6 +85,7 @@ class PackWriter:
         self._pending: list[bytes | bytearray | memoryview] = []
         self._pending_bytes = 0
         self._offset = 0
+        self._begun = 0
         with home.held("tmp") as directory:
             self._fd = durable.create_file(directory, self._temporary)
         header = HEADER.pack(HEADER_MAGIC, VERSION, bytes.fromhex(home.store), bytes.fromhex(self.pack))
@@ -97,6 +101,9 @@ class PackWriter:
     def _flush(self) -> None:
         durable.write_parts(self._fd, self._pending)
         self._pending, self._pending_bytes = [], 0
+        if self._offset - self._begun >= _WRITEBACK_BYTES:
+            durable.begin_writeback(self._fd, self._begun, self._offset - self._begun)
+            self._begun = self._offset
 
     def _append_record(self, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int) -> None:
         head, stored = record.make(self._home.seal, self._encoder, type, data, id, itemsize)

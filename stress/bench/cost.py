@@ -28,7 +28,7 @@ from methods import METHODS
 from workloads import WORKLOADS
 
 WARMING = 4
-STEPS_BETWEEN = 3
+PLAIN_STEPS = 3
 COLUMNS = ("stop", "stop_worst", "slowed", "stop_cpu", "slowed_cpu", "step", "durable")
 USED = {
     "W1": list(METHODS),
@@ -44,14 +44,18 @@ def serve(workload: str, method: str) -> None:
     work = WORKLOADS[workload]()
     work.step()
     way = METHODS[method](work)
+    plain = [spent(work.step) for _ in range(PLAIN_STEPS)]
     answer = sys.stdout
     while sys.stdin.readline():
-        print(json.dumps(turn(work, way)), file=answer, flush=True)
+        if not work.sparse:
+            plain = [spent(work.step) for _ in range(PLAIN_STEPS)]
+        print(json.dumps(turn(work, way, plain)), file=answer, flush=True)
 
 
-def turn(work: Any, way: Any) -> dict[str, float]:
-    """Steps without a checkpoint, then one point and the step after it."""
-    plain = [spent(work.step) for _ in range(STEPS_BETWEEN)]
+def turn(work: Any, way: Any, plain: list[tuple[float, float]]) -> dict[str, float]:
+    """One point and the step after it; `plain` are steps without a checkpoint, taken just before where they do not
+    change how much a point has to write.
+    """
     began = time.perf_counter()
     stop, stop_cpu = spent(way.take)
     step, step_cpu = spent(work.step)

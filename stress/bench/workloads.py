@@ -11,6 +11,7 @@ class Gpt:
     """W1: a char-GPT of 10.9 M parameters with AdamW on the text of the standard library; 131 MB of state."""
 
     name = "W1"
+    sparse = False
     points = 12
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class Strings:
     """W8: 100 lists of 1000 strings of 100 bytes, one list changed per step."""
 
     name = "W8"
+    sparse = True
     points = 11
 
     def __init__(self) -> None:
@@ -77,6 +79,7 @@ class Array:
     """W9: one array of a gigabyte, 8 kB of it changed per step."""
 
     name = "W9"
+    sparse = True
     points = 9
 
     def __init__(self) -> None:
@@ -101,6 +104,7 @@ class Dense:
     """All of 128 MB in 32 arrays rewritten per step with bytes that do not compress."""
 
     name = "dense"
+    sparse = False
     points = 9
 
     def __init__(self) -> None:
