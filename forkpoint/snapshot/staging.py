@@ -8,6 +8,7 @@ child, so that the program does not pay for fresh memory, and is used from the f
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import struct
 from array import array
@@ -80,13 +81,9 @@ class Staging:
         """In the child, at its end: what it found; None where nothing could be compared. Touches a new arena."""
         if self._findings is None or found is None:
             return
-        touched = 0
-        if self._arena is not None:
-            if not self._touched:
-                with contextlib.suppress(OSError):  # an older kernel, or no memory: the program's first copy is slower
-                    self._arena.madvise(_POPULATE_WRITE)
-            touched = len(self._arena)
-        self._findings.tell(found, touched)
+        if self._arena is not None and not self._touched:
+            self._touched = _touch(self._arena)
+        self._findings.tell(found, self._touched)
 
     def learn(self) -> None:
         """The child's commit is durable: what it found decides about the next fork."""
@@ -119,3 +116,14 @@ class Staging:
         if size:
             with contextlib.suppress(OSError):  # no memory for it: copy-on-write
                 self._arena = mmap.mmap(-1, size)
+
+
+def _touch(arena: mmap.mmap) -> int:
+    """Have memory behind all of the arena; how much there is. Where there is none, this process is the one to die."""
+    try:
+        arena.madvise(_POPULATE_WRITE)
+    except OSError as problem:
+        if problem.errno != errno.EINVAL:
+            return 0
+        arena[:: mmap.PAGESIZE] = bytes(len(arena) // mmap.PAGESIZE)  # an older kernel
+    return len(arena)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import mmap
 import os
@@ -229,4 +230,21 @@ def test_a_limit_of_zero_turns_staging_off() -> None:
     kept = staging.Staging(0)
     found = [Found(*whole(hot := block(MIB)), 1.0)]
     assert [take(kept, found) for _ in range(4)] == [0, 0, 0, 0]
+    assert len(hot) == MIB
+
+
+@pytest.mark.parametrize(("error", "staged"), [(errno.EINVAL, MIB), (errno.ENOMEM, 0)])
+def test_an_arena_without_memory_behind_it_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, error: int, staged: int
+) -> None:
+    """An older kernel is told apart from a machine that has none left."""
+
+    class Arena(mmap.mmap):
+        def madvise(self, option: int, *rest: int) -> None:
+            raise OSError(error, "")
+
+    monkeypatch.setattr(mmap, "mmap", Arena)
+    kept = staging.Staging(64 * MIB)
+    found = [Found(*whole(hot := block(MIB)), 1.0)]
+    assert [take(kept, found) for _ in range(3)] == [0, 0, staged]
     assert len(hot) == MIB
