@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import gc
+import importlib.metadata
 import io
 import logging
 import os
@@ -328,6 +329,12 @@ def test_a_failure_names_its_adapter() -> None:
     state["python_random"] = "not a state"
     with pytest.raises(RestoreFailed, match="python_random"):
         ambient.restore(state)
+
+
+def test_versions_are_those_that_the_metadata_says() -> None:
+    found = provenance._installed()
+    for distribution in importlib.metadata.distributions():
+        assert found[provenance._normal(distribution.metadata["Name"])] == distribution.version
 
 
 def test_provenance_is_plain_and_names_the_versions() -> None:
