@@ -14,8 +14,8 @@ from typing import Any
 
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
-from forkpoint.capture import ambient, descriptors, preview, provenance, roots
-from forkpoint.encode import pickler
+from forkpoint.capture import ambient, descriptors, mappings, preview, provenance, roots
+from forkpoint.encode import mapped, pickler
 from forkpoint.files import AtCommit, Files
 from forkpoint.journal import committer, known, pack
 from forkpoint.journal.home import Home
@@ -58,6 +58,7 @@ class Moment:
     found: roots.Roots
     before: Mapping[str, Any]
     opened: tuple[descriptors.OpenFile, ...]
+    mappings: mappings.Mappings
     files: AtCommit
     stdout_bytes: int
     created_at: str
@@ -67,6 +68,8 @@ class Moment:
 def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     """The child's whole work; ends in exec of the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
+    mappings.hold_still(moment.mappings)
+    mapped.remember(moment.mappings.text)
     faultpoints.reach("child.started")
     began = time.monotonic_ns()
     image = ProgramImage(
@@ -78,7 +81,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     )
     before = known.load(at.home, at.run.id, at.parent)
     packing = pack.PackWriter(at.home, at.run, moment.point, before)
-    kept = at.files.store(packing, moment.files)  # first: the program goes on changing them
+    kept = at.files.store(packing, moment.files, moment.mappings.paths)  # first: the program goes on changing them
     reducers = {**ambient.reducers(), **registry.adapters}
     encoded = pickler.encode(
         image,

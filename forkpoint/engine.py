@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterable
 from types import CodeType
 
-from forkpoint import ending, errors, faultpoints, limits, registry
+from forkpoint import ending, errors, faultpoints, limits, registry, secrecy
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, driving, forks, provenance, roots, stack, threads
+from forkpoint.capture import ambient, descriptors, driving, forks, mappings, provenance, roots, stack, threads
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import unpickler
@@ -90,7 +90,7 @@ class Engine:
         info = RunInfo(
             id=home.new_id(),
             program=sys.argv[0] or "-",
-            argv=tuple(sys.argv),
+            argv=secrecy.redacted(sys.argv),
             cwd=os.getcwd(),
             created_at=now(),
             facts={"kind": "plain"},
@@ -241,10 +241,11 @@ class Engine:
             found=found,
             before=ambient.before_fork(),
             opened=opened,
+            mappings=mappings.at_commit(),
             files=self._files.at_commit(opened),
             stdout_bytes=self.stdout_before + stdout.count(),
             created_at=now(),
-            started_ns=time.monotonic_ns(),
+            started_ns=committer.clock_ns(),
         )
 
     def _writing(self) -> Writing:
@@ -344,6 +345,7 @@ class Engine:
         return image
 
     def _resume(self, captured: CapturedStack, point: Checkpoint) -> object:
+        self.totals = ending.Totals()  # measured on the program's clocks, which have just gone back
         for function in registry.after_restore:
             function()
         self.begin()

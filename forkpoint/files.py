@@ -7,10 +7,11 @@ process, `encode.written` reads contents. Without a usable log nothing is watche
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from forkpoint import errors
+from forkpoint.capture import in_place
 from forkpoint.capture.descriptors import OpenFile
 from forkpoint.capture.written import Written
 from forkpoint.encode.written import FileWriter
@@ -22,12 +23,13 @@ from forkpoint.model import ChunkSink, FileState, Touch
 @dataclass(frozen=True, slots=True)
 class AtCommit:
     """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), those open
-    for reading with their sizes, and the wall clock in nanoseconds."""
+    for reading with their sizes, the wall clock in nanoseconds, and what small files held that may change in place."""
 
     states: Mapping[str, FileState]
     writing: Mapping[str, bool]
     reading: Mapping[str, int]
     committed_ns: int
+    held: Mapping[str, bytes]
 
 
 class Files:
@@ -76,23 +78,25 @@ class Files:
     def at_commit(self, opened: Sequence[OpenFile]) -> AtCommit:
         """In the program: microseconds for each file changed since the last commit point."""
         if self._written is None:
-            return AtCommit({}, {}, {}, 0)
+            return AtCommit({}, {}, {}, 0, {})
         committed_ns = time.time_ns()
         writing = self._written.at_commit(opened)
         states = self._written.states
         reading = {file.path: file.size for file in opened if file.size and file.path not in states}
-        return AtCommit(states, writing, reading, committed_ns)
+        return AtCommit(states, writing, reading, committed_ns, in_place.read(opened, writing, states))
 
     def look_for_unseen(self) -> None:
         """In the program, when a commit is over: are there changed files that were not noted?"""
         if self._written is not None:
             self._written.look_for_unseen()
 
-    def store(self, sink: ChunkSink, moment: AtCommit) -> FileWriter:
-        """In the child: what every file held at the commit point."""
+    def store(self, sink: ChunkSink, moment: AtCommit, mapped: Collection[str]) -> FileWriter:
+        """In the child: what every file held at the commit point. Those `mapped` for writing change, and no time tells
+        when."""
         writer = FileWriter(
             sink,
             opened=moment.writing,
+            held=moment.held,
             committed_ns=moment.committed_ns,
             stored=contents.read(self._home, self._run),
             touched=_Since(self._home, self._run),
@@ -104,7 +108,8 @@ class Files:
         for path, size in moment.reading.items():
             writer.add_input(path, size)
         if moment.states:
-            contents.write(self._home, self._run, writer.stored)
+            kept = {path: known for path, known in writer.stored.items() if path not in mapped}
+            contents.write(self._home, self._run, kept)
         return writer
 
 

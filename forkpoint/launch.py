@@ -17,6 +17,7 @@ import types
 from collections.abc import Callable
 from typing import NoReturn
 
+import forkpoint
 from forkpoint import _native, api, errors
 from forkpoint import settings as choices
 from forkpoint.engine import Engine
@@ -63,6 +64,8 @@ def _engine(order: Order) -> Engine | None:
         return None
     engine.supervisor = order.supervisor
     api.activate(engine)
+    for name in forkpoint.__all__:  # a finalizer may ask for one when the interpreter imports nothing any more
+        getattr(forkpoint, name)
     return engine
 
 

@@ -41,6 +41,13 @@ KEPT_BYTES_MAX: Final = 1 << 30
 """Of files a program changes or removes that no restore point holds, what is kept at most: disk space that the program
 may be freeing. What is beyond cannot be put back for older restore points."""
 
+MAPPED_BYTES_MAX: Final = 64 << 20
+"""Of files that the program has mapped for writing, what is copied while it is stopped, some 30 ms at most; while more
+is mapped, commits are refused."""
+
+READ_AT_COMMIT_BYTES_MAX: Final = 8 << 20
+"""Of files that may change in place, what is read while the program is stopped: some milliseconds at most."""
+
 FILES_MAX: Final = 100_000
 """Paths one program may change before no more are noted: a bound on memory and manifests, said when it is reached."""
 

@@ -134,14 +134,15 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A path the program has changed, or was reading (`input`), as it was at the commit point.
+    """A path the program has changed, or was reading (`input`), as it was at the commit point. A `database` is left as
+    it is, and put back where it is gone.
 
     `pod` holds the content; None for what is no file, and for files whose content is not kept, which `reason`
     explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes.
     """
 
     path: str
-    kind: Literal["absent", "file", "directory", "input"]
+    kind: Literal["absent", "file", "directory", "input", "database"]
     size: int
     mode: int
     pod: str | None

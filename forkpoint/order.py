@@ -59,6 +59,8 @@ class Order:
 
 def interpreter_flags() -> list[str]:
     """This interpreter's own -W, -X and other flags, as a command line has them."""
+    if _BOOT in sys.orig_argv:  # started by `become`, with just these
+        return sys.orig_argv[1 : sys.orig_argv.index(_BOOT)]
     import subprocess  # slow to import, and most starts have it loaded or never ask
 
     flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
@@ -73,10 +75,16 @@ def command_line(order: Order) -> list[str]:
     return [sys.executable, *flags, _BOOT, str(order.to_fd()), *filter(None, [order.target]), *order.arguments]
 
 
+def flush_streams() -> None:
+    """What was said goes out before somebody else speaks; there may be no stream, or nobody who listens."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            if stream is not None:
+                stream.flush()
+
+
 def become(order: Order, environment: dict[str, str]) -> NoReturn:
     """Replace this process by the one that carries `order` out."""
-    with contextlib.suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    flush_streams()
     argv = command_line(order)
     os.execve(argv[0], argv, environment)

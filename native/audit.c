@@ -3,7 +3,8 @@
  * Once added, a hook stays for the life of the process (PEP 578), and is called for every attribute of certain names and
  * every import; so all others must leave after comparing a few characters. The program must never see an error of ours:
  * an Exception of the callback is reported as unraisable; only a BaseException (a KeyboardInterrupt that arrived during
- * the callback) goes on into the program, at the call it was in, as it would have without us. */
+ * the callback) goes on into the program, at the call it was in, as it would have without us. Files that are mapped are
+ * counted, since to look for such mappings takes longer. */
 #include "parts.h"
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 
 static PyObject *callback; /* Owned; NULL while off. */
 static int hook_added;
+static long long mapped; /* Files mapped since the hook was added. */
 static _Thread_local int inside; /* The callback opens files too. */
 
 static const char *const changing_events[] = {
@@ -46,15 +48,27 @@ static int changes_a_file(const char *event, PyObject *args)
     return 0;
 }
 
+/* mmap.__new__(fileno, length, access, offset): no file where the first is -1. */
+static void count_mapped(const char *event, PyObject *args)
+{
+    if (event[0] == 'm' && strcmp(event, "mmap.__new__") == 0 && PyTuple_Check(args) && PyTuple_GET_SIZE(args) > 0) {
+        int overflow;
+        mapped += PyLong_Check(PyTuple_GET_ITEM(args, 0))
+                  && PyLong_AsLongAndOverflow(PyTuple_GET_ITEM(args, 0), &overflow) >= 0;
+    }
+}
+
 static int call_back(const char *event, PyObject *args)
 {
     PyThreadState *tstate = PyThreadState_Get();
     PyObject *called = Py_NewRef(callback); /* It may switch the hook off. */
     inside = 1;
     PyThreadState_EnterTracing(tstate); /* The program's debugger does not step into us. */
-    PyObject *result = PyObject_CallFunction(called, "sO", event, args);
+    PyObject *arguments[] = {PyUnicode_FromString(event), args};
+    PyObject *result = arguments[0] != NULL ? forkpoint_call_plainly(called, arguments, 2) : NULL;
     PyThreadState_LeaveTracing(tstate);
     inside = 0;
+    Py_XDECREF(arguments[0]);
     int interrupted = 0;
     if (result == NULL) {
         interrupted = !PyErr_ExceptionMatches(PyExc_Exception);
@@ -69,6 +83,7 @@ static int call_back(const char *event, PyObject *args)
 
 static int hook(const char *event, PyObject *args, void *Py_UNUSED(data))
 {
+    count_mapped(event, args);
     if (callback == NULL || inside || !changes_a_file(event, args)) {
         return 0;
     }
@@ -123,9 +138,18 @@ static PyObject *audit_stop(PyObject *module, PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(files_mapped_doc,
+"files_mapped() -> int\n\nHow many files mmap.mmap has mapped since the first audit_start(); -1 before that.");
+
+static PyObject *files_mapped(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+    return PyLong_FromLongLong(hook_added ? mapped : -1);
+}
+
 PyMethodDef forkpoint_audit_methods[] = {
     {"audit_start", audit_start, METH_O, audit_start_doc},
     {"audit_stop", audit_stop, METH_NOARGS, PyDoc_STR("audit_stop()\n\nNo callbacks from here on.")},
+    {"files_mapped", files_mapped, METH_NOARGS, files_mapped_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -36,6 +38,25 @@ static PyObject *memory_read(PyObject *Py_UNUSED(module), PyObject *args)
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     return content;
+}
+
+PyDoc_STRVAR(memory_replace_doc,
+"memory_replace(address, content)\n\nPut private pages with this content in the place of whole pages of a mapping.");
+
+static PyObject *memory_replace(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    unsigned long long address;
+    Py_buffer content;
+    if (!PyArg_ParseTuple(args, "Ky*", &address, &content)) {
+        return NULL;
+    }
+    void *place = (void *)(uintptr_t)address;
+    void *made = mmap(place, (size_t)content.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    if (made != MAP_FAILED) {
+        memcpy(made, content.buf, (size_t)content.len);
+    }
+    PyBuffer_Release(&content);
+    return made == MAP_FAILED ? PyErr_SetFromErrno(PyExc_OSError) : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(memory_write_doc,
@@ -85,6 +106,7 @@ static PyObject *heap_size(PyObject *Py_UNUSED(module), PyObject *arg)
 
 PyMethodDef forkpoint_cmemory_methods[] = {
     {"memory_read", memory_read, METH_VARARGS, memory_read_doc},
+    {"memory_replace", memory_replace, METH_VARARGS, memory_replace_doc},
     {"memory_write", memory_write, METH_VARARGS, memory_write_doc},
     {"heap_size", heap_size, METH_O, heap_size_doc},
     {NULL, NULL, 0, NULL},

@@ -54,6 +54,22 @@ static inline forkpoint_recursion forkpoint_recursion_lift(PyThreadState *tstate
     return saved;
 }
 
+/* Both counters as a program finds them that begins: nothing is used up. */
+static inline forkpoint_recursion forkpoint_recursion_anew(PyThreadState *tstate)
+{
+#if PY_VERSION_HEX < 0x030c0000
+    return forkpoint_recursion_lift(tstate, tstate->recursion_limit);
+#else
+    forkpoint_recursion saved = forkpoint_recursion_lift(tstate, tstate->py_recursion_limit);
+#  if PY_VERSION_HEX < 0x030d0000
+    tstate->c_recursion_remaining = C_RECURSION_LIMIT;
+#  else
+    tstate->c_recursion_remaining = Py_C_RECURSION_LIMIT;
+#  endif
+    return saved;
+#endif
+}
+
 static inline void forkpoint_recursion_restore(PyThreadState *tstate, forkpoint_recursion saved)
 {
 #if PY_VERSION_HEX < 0x030c0000
@@ -73,16 +89,6 @@ static inline PyObject *forkpoint_weakref_target(PyObject *ref)
 #else
     PyObject *target = NULL;
     return PyWeakref_GetRef(ref, &target) > 0 ? target : NULL;
-#endif
-}
-
-/* A new reference to the namespace of a class; those of builtin ones are kept per interpreter since 3.12. */
-static inline PyObject *forkpoint_type_dict(PyTypeObject *type)
-{
-#if PY_VERSION_HEX < 0x030c0000
-    return Py_XNewRef(type->tp_dict);
-#else
-    return PyType_GetDict(type);
 #endif
 }
 
@@ -115,6 +121,19 @@ static inline void forkpoint_forget_thread_handles(void)
 {
 #if PY_VERSION_HEX >= 0x030d0000
     _PyRuntime.threads.handles.next = _PyRuntime.threads.handles.prev = &_PyRuntime.threads.handles;
+#endif
+}
+
+/* The namespace of a class, borrowed. Static types of the interpreter's own keep it elsewhere from 3.12 on
+   (Objects/typeobject.c, lookup_tp_dict). */
+static inline PyObject *forkpoint_type_dict(PyTypeObject *cls)
+{
+#if PY_VERSION_HEX >= 0x030c0000
+    PyObject *namespace = PyType_GetDict(cls);
+    Py_DECREF(namespace); /* the class holds it */
+    return namespace;
+#else
+    return cls->tp_dict;
 #endif
 }
 

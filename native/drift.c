@@ -1,17 +1,20 @@
-/* What a program has put into libraries: one walk over their modules' and classes' namespaces, done in every child.
- *
- * It takes no reference where it can do without: each would cost a child the copy of a page. So nothing in here may run
- * Python code while a dict is being walked: attributes are read from where they are kept, never asked for. */
+/* What a program has put into libraries: one walk over their modules' and classes' namespaces, done in every child. */
 #include "parts.h"
 
 #include <string.h>
+#include <structmember.h> /* PyMemberDef, before 3.12 */
 
 enum {
     WRAPPERS_MAX = 8,       /* A property of a partial of a method ...: beyond that nobody looks. */
     ELEMENTS_MAX = 100000,  /* A larger table of a library is data, not a registry. */
 };
 
+/* All this looks at a hundred thousand objects in a forked child, where each reference count that is touched costs a
+   page fault and a copy: namespaces are walked and wrappers looked into with borrowed references, which is sound as long
+   as nothing here runs Python code. */
+
 static PyObject *str_module, *str_name; /* interned; live as long as the process */
+static Py_ssize_t property_parts[3], static_part, class_part; /* offsets of what these wrappers hold */
 
 /* Is `name` (a borrowed reference or NULL) one of the program's modules? -1 on error. */
 static int of_program(PyObject *name, PyObject *program)
@@ -19,10 +22,17 @@ static int of_program(PyObject *name, PyObject *program)
     return name != NULL && PyUnicode_CheckExact(name) ? PySet_Contains(program, name) : 0;
 }
 
-/* What a class written in Python says it was defined in: borrowed, or NULL. */
-static PyObject *module_of(PyTypeObject *type)
+/* `__module__` of a class made at run time, as type_module (Objects/typeobject.c) finds it; borrowed, or NULL. */
+PyObject *forkpoint_module_of(PyTypeObject *cls)
 {
-    return type->tp_flags & Py_TPFLAGS_HEAPTYPE ? PyDict_GetItemWithError(type->tp_dict, str_module) : NULL;
+    if (!(cls->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
+        return NULL;
+    }
+    PyObject *name = PyDict_GetItemWithError(cls->tp_dict, str_module);
+    if (name == NULL) {
+        PyErr_Clear();
+    }
+    return name;
 }
 
 /* functools.wraps() gives a function the `__module__` of another one: what it was compiled with counts as well. */
@@ -37,23 +47,51 @@ static int function_of_program(PyObject *function, PyObject *program)
     return found != 0 || module == name ? found : of_program(module, program);
 }
 
-/* What a wrapper wraps: attribute names to try in turn, or NULL for what is none. */
-static const char *const *wrapped_in(PyTypeObject *type)
+static int is_programs(PyObject *value, PyObject *program, int depth);
+
+static int part_is_programs(PyObject *wrapper, Py_ssize_t offset, PyObject *program, int depth)
 {
-    static const char *const property[] = {"fget", "fset", "fdel", NULL};
-    static const char *const method[] = {"__func__", NULL};
-    static const char *const partial[] = {"func", NULL};
-    static const char *const cache[] = {"__wrapped__", NULL};
+    PyObject *part = *(PyObject **)((char *)wrapper + offset);
+    return part == NULL ? 0 : is_programs(part, program, depth + 1);
+}
+
+/* The same for what no struct shows: a partial's function, a cache's. Their attributes are looked up in C alone. */
+static int attribute_is_programs(PyObject *wrapper, const char *name, PyObject *program, int depth)
+{
+    PyObject *part = PyObject_GetAttrString(wrapper, name);
+    if (part == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    int found = is_programs(part, program, depth + 1);
+    Py_DECREF(part);
+    return found;
+}
+
+/* Is what this wraps the program's? 0 for what is no wrapper. */
+static int wraps_programs(PyObject *value, PyObject *program, int depth)
+{
+    PyTypeObject *type = Py_TYPE(value);
+    if (depth >= WRAPPERS_MAX) {
+        return 0;
+    }
     if (type == &PyProperty_Type) {
-        return property;
+        int found = 0;
+        for (int i = 0; i < 3 && found == 0; i++) {
+            found = part_is_programs(value, property_parts[i], program, depth);
+        }
+        return found;
     }
     if (type == &PyStaticMethod_Type || type == &PyClassMethod_Type) {
-        return method;
+        return part_is_programs(value, type == &PyStaticMethod_Type ? static_part : class_part, program, depth);
     }
     if (strcmp(type->tp_name, "functools.partial") == 0) {
-        return partial;
+        return attribute_is_programs(value, "func", program, depth);
     }
-    return strcmp(type->tp_name, "functools._lru_cache_wrapper") == 0 ? cache : NULL;
+    if (strcmp(type->tp_name, "functools._lru_cache_wrapper") == 0) {
+        return attribute_is_programs(value, "__wrapped__", program, depth);
+    }
+    return 0;
 }
 
 static int is_programs(PyObject *value, PyObject *program, int depth)
@@ -63,26 +101,14 @@ static int is_programs(PyObject *value, PyObject *program, int depth)
         return function_of_program(value, program);
     }
     if (PyType_Check(value)) {
-        return of_program(module_of((PyTypeObject *)value), program);
+        return of_program(forkpoint_module_of((PyTypeObject *)value), program);
     }
     if (type == &PyMethod_Type) {
         int found = is_programs(PyMethod_GET_FUNCTION(value), program, depth + 1);
         return found != 0 ? found : is_programs(PyMethod_GET_SELF(value), program, depth + 1);
     }
-    const char *const *attribute = depth < WRAPPERS_MAX ? wrapped_in(type) : NULL;
-    for (; attribute != NULL && *attribute != NULL; attribute++) {
-        PyObject *inner = PyObject_GetAttrString(value, *attribute);
-        if (inner == NULL) {
-            PyErr_Clear();
-            continue;
-        }
-        int found = is_programs(inner, program, depth + 1);
-        Py_DECREF(inner);
-        if (found != 0) {
-            return found;
-        }
-    }
-    return of_program(module_of(type), program);
+    int found = wraps_programs(value, program, depth);
+    return found != 0 ? found : of_program(forkpoint_module_of(type), program);
 }
 
 int forkpoint_is_programs(PyObject *value, PyObject *program)
@@ -90,25 +116,31 @@ int forkpoint_is_programs(PyObject *value, PyObject *program)
     return is_programs(value, program, 0);
 }
 
+static int add_place(PyObject *places, PyObject *place)
+{
+    int failed = place == NULL || PyList_Append(places, place) < 0;
+    Py_XDECREF(place);
+    return failed ? -1 : 0;
+}
+
 /* A new list of the keys or indexes at which a plain dict or list holds what is the program's. */
 static PyObject *places_within(PyObject *holder, PyObject *program)
 {
     PyObject *places = PyList_New(0), *key, *value;
-    int within = PyDict_CheckExact(holder);
-    Py_ssize_t at = 0;
-    for (Py_ssize_t i = 0; places != NULL && i < ELEMENTS_MAX; i++) {
-        if (within ? !PyDict_Next(holder, &at, &key, &value) : i >= PyList_GET_SIZE(holder)) {
+    if (places == NULL) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    for (Py_ssize_t i = 0; i < ELEMENTS_MAX; i++) {
+        int within = PyDict_CheckExact(holder);
+        if (within ? !PyDict_Next(holder, &position, &key, &value) : i >= PyList_GET_SIZE(holder)) {
             break;
         }
         int own = is_programs(within ? value : PyList_GET_ITEM(holder, i), program, 0);
-        if (own == 0) {
-            continue;
+        if (own < 0 || (own && add_place(places, within ? Py_NewRef(key) : PyLong_FromSsize_t(i)) < 0)) {
+            Py_DECREF(places);
+            return NULL;
         }
-        PyObject *place = own < 0 ? NULL : within ? Py_NewRef(key) : PyLong_FromSsize_t(i);
-        if (place == NULL || PyList_Append(places, place) < 0) {
-            Py_CLEAR(places);
-        }
-        Py_XDECREF(place);
     }
     return places;
 }
@@ -153,25 +185,27 @@ static int look_at(PyObject *path, PyObject *key, PyObject *value, const search 
 /* Is this a class that `module` defines, whose attributes can be changed? */
 static int is_own_class(PyObject *value, PyObject *module)
 {
-    PyObject *name = PyType_Check(value) ? module_of((PyTypeObject *)value) : NULL;
+    PyObject *name = PyType_Check(value) ? forkpoint_module_of((PyTypeObject *)value) : NULL;
     return name != NULL && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
 }
 
 static int walk(PyObject *module, PyObject *path, PyObject *namespace, const search *s)
 {
     PyObject *key, *value;
-    Py_ssize_t at = 0;
-    int failed = 0;
-    while (!failed && PyDict_Next(namespace, &at, &key, &value)) {
+    Py_ssize_t position = 0;
+    while (PyDict_Next(namespace, &position, &key, &value)) {
         if (!PyUnicode_CheckExact(key) || PyModule_Check(value)) {
             continue;
         }
-        failed = look_at(path, key, value, s) < 0;
-        if (!failed && PyUnicode_GET_LENGTH(path) == 0 && is_own_class(value, module)) {
-            failed = walk(module, key, ((PyTypeObject *)value)->tp_dict, s) < 0;
+        if (look_at(path, key, value, s) < 0) {
+            return -1;
+        }
+        if (PyUnicode_GET_LENGTH(path) == 0 && is_own_class(value, module) &&
+            walk(module, key, ((PyTypeObject *)value)->tp_dict, s) < 0) {
+            return -1;
         }
     }
-    return failed ? -1 : 0;
+    return 0;
 }
 
 /* drifted(module_name, namespace, program, assigned) -> list of (path, key, value, None | list of places)
@@ -214,10 +248,35 @@ PyMethodDef forkpoint_drift_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* Where objects of this type hold what they show as this attribute (descrobject.h, PyMemberDescrObject); -1 on error. */
+static Py_ssize_t offset_of(PyTypeObject *type, const char *attribute)
+{
+    PyObject *member = PyObject_GetAttrString((PyObject *)type, attribute);
+    if (member == NULL) {
+        return -1;
+    }
+    Py_ssize_t offset = -1;
+    if (Py_IS_TYPE(member, &PyMemberDescr_Type)) {
+        offset = ((PyMemberDescrObject *)member)->d_member->offset;
+    } else {
+        PyErr_Format(PyExc_SystemError, "%s.%s is no member of a struct", type->tp_name, attribute);
+    }
+    Py_DECREF(member);
+    return offset;
+}
+
 int forkpoint_drift_init(PyObject *module)
 {
     (void)module;
+    static const char *const names[] = {"fget", "fset", "fdel"};
+    for (int i = 0; i < 3; i++) {
+        if ((property_parts[i] = offset_of(&PyProperty_Type, names[i])) < 0) {
+            return -1;
+        }
+    }
+    static_part = offset_of(&PyStaticMethod_Type, "__func__");
+    class_part = offset_of(&PyClassMethod_Type, "__func__");
     str_module = PyUnicode_InternFromString("__module__");
     str_name = PyUnicode_InternFromString("__name__");
-    return str_module == NULL || str_name == NULL ? -1 : 0;
+    return static_part < 0 || class_part < 0 || str_module == NULL || str_name == NULL ? -1 : 0;
 }

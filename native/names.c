@@ -1,129 +1,177 @@
-/* What libraries offer under which name: one walk over their modules' namespaces, done in every child. As in drift.c,
-   no reference is taken to what is passed over, and no Python code runs while a dict is walked. */
+/* What libraries offer under which name: one walk over their modules' namespaces, done in every child. */
 #include "parts.h"
 
+#include <string.h>
+
 /* Namespaces hold a hundred thousand entries once numpy or torch is loaded; nearly all are atoms, functions and
-   classes, and are passed over here without a Python call. */
+   classes, and are passed over here without a Python call and without touching their reference counts, which in a
+   forked child would cost a page fault and a copy each. Nothing here runs Python code that could change a namespace. */
 
 typedef struct {
+    PyObject *found;   /* dict: id -> (module, path); borrowed */
+    PyObject *kept;    /* list; borrowed */
+    PyObject *module;  /* name of the module; borrowed */
     PyObject *atoms;   /* set of types without an identity worth keeping; borrowed */
     PyObject *program; /* set of names of the program's own modules; borrowed */
     PyObject *skipped; /* set of names that every module has; borrowed */
-} rules;
+} search;
 
 /* found.setdefault(id(value), (module, path)), and the value is kept alive: should the library let go of it, another
    object at its address would be taken for it. */
-static int note(PyObject *found, PyObject *kept, PyObject *value, PyObject *module, PyObject *path)
+static int note(const search *s, PyObject *value, PyObject *path)
 {
-    if (PyList_Append(kept, value) < 0) {
+    if (PyList_Append(s->kept, value) < 0) {
         return -1;
     }
     PyObject *id = PyLong_FromVoidPtr(value);
-    PyObject *place = id == NULL ? NULL : PyTuple_Pack(2, module, path);
-    int failed = place == NULL || PyDict_SetDefault(found, id, place) == NULL;
+    PyObject *place = id == NULL ? NULL : PyTuple_Pack(2, s->module, path);
+    int failed = place == NULL || PyDict_SetDefault(s->found, id, place) == NULL;
     Py_XDECREF(id);
     Py_XDECREF(place);
     return failed ? -1 : 0;
 }
 
-static int passed_over(PyObject *key, PyObject *value, const rules *rule)
+/* Classes, functions and modules carry their own names; atoms need none. -1 on error. */
+static int passed_over(PyObject *key, PyObject *value, const search *s)
 {
-    if (!PyUnicode_CheckExact(key) || PyModule_CheckExact(value)) {
+    if (!PyUnicode_CheckExact(key) || PyModule_CheckExact(value) || PyFunction_Check(value) ||
+        PyCFunction_CheckExact(value) || PyType_Check(value)) {
         return 1;
     }
-    PyObject *type = (PyObject *)Py_TYPE(value);
-    int plain = Py_TYPE(type)->tp_hash == PyType_Type.tp_hash; /* a metaclass may hash in Python; atoms have none */
-    int found = plain ? PySet_Contains(rule->atoms, type) : 0;
-    return found != 0 ? found : PySet_Contains(rule->skipped, key);
+    int found = PySet_Contains(s->atoms, (PyObject *)Py_TYPE(value));
+    return found != 0 ? found : PySet_Contains(s->skipped, key);
 }
 
-/* name_objects(found, kept, module_name, prefix, owner, atoms, program, skipped) -> list of (key, class)
-
-   `owner` is the namespace, or the class whose namespace it is. Adds to `found` (a dict: id -> (module name, path)) what the namespace holds, but for classes, functions, modules,
-   atoms and what is the program's own; `prefix` ("" or "Class.") goes before each key. The classes are returned. */
-static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
+/* `cls` is the key of the class whose namespace this is, or NULL for a module's. */
+static int name_in(PyObject *namespace, PyObject *cls, const search *s)
 {
-    PyObject *found, *kept, *module, *prefix, *owner, *key, *value;
-    rules rule;
-    if (!PyArg_ParseTuple(args, "O!O!UUOO!O!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &prefix, &owner,
-                          &PySet_Type, &rule.atoms, &PySet_Type, &rule.program, &PySet_Type, &rule.skipped)) {
-        return NULL;
-    }
-    if (!PyType_Check(owner) && !PyDict_Check(owner)) {
-        PyErr_SetString(PyExc_TypeError, "neither a namespace nor a class");
-        return NULL;
-    }
-    PyObject *classes = PyList_New(0);
-    PyObject *namespace = PyType_Check(owner) ? forkpoint_type_dict((PyTypeObject *)owner) : Py_NewRef(owner);
-    Py_ssize_t at = 0;
-    if (classes == NULL || namespace == NULL) {
-        goto fail;
-    }
-    while (PyDict_Next(namespace, &at, &key, &value)) {
-        int skip = passed_over(key, value, &rule);
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(namespace, &position, &key, &value)) {
+        int skip = passed_over(key, value, s);
+        if (skip == 0) {
+            skip = forkpoint_is_programs(value, s->program);
+        }
         if (skip < 0) {
-            goto fail;
+            return -1;
         }
-        if (skip || PyFunction_Check(value) || PyCFunction_CheckExact(value)) {
+        if (skip) {
             continue;
         }
-        if (PyType_Check(value)) {
-            PyObject *item = PyTuple_Pack(2, key, value);
-            int failed = item == NULL || PyList_Append(classes, item) < 0;
-            Py_XDECREF(item);
-            if (failed) {
-                goto fail;
-            }
-            continue;
-        }
-        int own = forkpoint_is_programs(value, rule.program);
-        if (own < 0) {
-            goto fail;
-        }
-        if (own) {
-            continue;
-        }
-        PyObject *path = PyUnicode_GET_LENGTH(prefix) ? PyUnicode_Concat(prefix, key) : Py_NewRef(key);
-        int failed = path == NULL || note(found, kept, value, module, path) < 0;
+        PyObject *path = cls == NULL ? Py_NewRef(key) : PyUnicode_FromFormat("%U.%U", cls, key);
+        int failed = path == NULL || note(s, value, path) < 0;
         Py_XDECREF(path);
         if (failed) {
-            goto fail;
+            return -1;
         }
     }
-    Py_DECREF(namespace);
-    return classes;
-fail:
-    Py_XDECREF(namespace);
-    Py_XDECREF(classes);
-    return NULL;
+    return 0;
 }
 
-/* name_callables(found, kept, module_name, namespace, program): adds the classes and functions of a library's namespace,
-   but for those the program defines. */
-static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
+/* Does `__module__` of this class say so? As type_module (Objects/typeobject.c) finds it. */
+static int is_class_of(PyTypeObject *cls, PyObject *module)
 {
-    PyObject *found, *kept, *module, *namespace, *key, *value;
-    rules rule = {0};
-    Py_ssize_t at = 0;
-    if (!PyArg_ParseTuple(args, "O!O!UO!O!", &PyDict_Type, &found, &PyList_Type, &kept, &module, &PyDict_Type, &namespace, &PySet_Type,
-                          &rule.program)) {
+    if (cls->tp_flags & Py_TPFLAGS_HEAPTYPE) {
+        PyObject *name = forkpoint_module_of(cls);
+        return name != NULL && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
+    }
+    const char *dot = strrchr(cls->tp_name, '.');
+    Py_ssize_t length;
+    const char *name = PyUnicode_AsUTF8AndSize(module, &length);
+    if (name == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    if (dot == NULL) {
+        return strcmp(name, "builtins") == 0;
+    }
+    return dot - cls->tp_name == length && memcmp(cls->tp_name, name, (size_t)length) == 0;
+}
+
+static int arguments(PyObject *args, search *s, PyObject **namespace)
+{
+    return PyArg_ParseTuple(args, "O!O!UO!O!O!O!", &PyDict_Type, &s->found, &PyList_Type, &s->kept, &s->module, &PyDict_Type,
+                            namespace, &PySet_Type, &s->atoms, &PySet_Type, &s->program, &PySet_Type, &s->skipped);
+}
+
+/* name_objects(found, kept, module_name, namespace, atoms, program, skipped): adds to `found` what the module's namespace
+   holds, but for classes, functions, modules, atoms and what is the program's own. */
+static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    search s;
+    PyObject *namespace;
+    if (!arguments(args, &s, &namespace) || name_in(namespace, NULL, &s) < 0) {
         return NULL;
     }
-    while (PyDict_Next(namespace, &at, &key, &value)) {
-        int callable = PyType_Check(value) || PyFunction_Check(value) || PyCFunction_CheckExact(value);
-        if (!PyUnicode_CheckExact(key) || !callable) {
-            continue;
-        }
-        int own = forkpoint_is_programs(value, rule.program);
-        if (own < 0 || (!own && note(found, kept, value, module, key) < 0)) {
+    Py_RETURN_NONE;
+}
+
+/* name_class_objects(the same): of the namespaces of the classes that the module defines. */
+static PyObject *name_class_objects(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    search s;
+    PyObject *namespace, *key, *value;
+    if (!arguments(args, &s, &namespace)) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    while (PyDict_Next(namespace, &position, &key, &value)) {
+        if (PyUnicode_CheckExact(key) && PyType_Check(value) && is_class_of((PyTypeObject *)value, s.module) &&
+            name_in(forkpoint_type_dict((PyTypeObject *)value), key, &s) < 0) {
             return NULL;
         }
     }
     Py_RETURN_NONE;
 }
 
+static int is_callable(PyObject *value)
+{
+    return PyType_Check(value) || PyFunction_Check(value) || PyCFunction_CheckExact(value);
+}
+
+/* name_callables(found, kept, module_name, namespace, program): adds the classes and functions of a library's namespace,
+   but for those the program defines. */
+static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    search s = {0};
+    PyObject *namespace, *key, *value;
+    if (!PyArg_ParseTuple(args, "O!O!UO!O!", &PyDict_Type, &s.found, &PyList_Type, &s.kept, &s.module, &PyDict_Type, &namespace,
+                          &PySet_Type, &s.program)) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    while (PyDict_Next(namespace, &position, &key, &value)) {
+        if (!PyUnicode_CheckExact(key) || !is_callable(value)) {
+            continue;
+        }
+        int own = forkpoint_is_programs(value, s.program);
+        if (own < 0 || (!own && note(&s, value, key) < 0)) {
+            return NULL;
+        }
+    }
+    Py_RETURN_NONE;
+}
+
+/* key_of(namespace, obj) -> the first text under which a namespace holds this class or function, or None */
+static PyObject *key_of(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *namespace, *obj, *key, *value;
+    if (!PyArg_ParseTuple(args, "O!O", &PyDict_Type, &namespace, &obj)) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    while (is_callable(obj) && PyDict_Next(namespace, &position, &key, &value)) {
+        if (value == obj && PyUnicode_CheckExact(key)) {
+            return Py_NewRef(key);
+        }
+    }
+    Py_RETURN_NONE;
+}
+
 PyMethodDef forkpoint_names_methods[] = {
-    {"name_objects", name_objects, METH_VARARGS, "Name what a library's namespace holds; its classes are returned."},
+    {"key_of", key_of, METH_VARARGS, "The name under which a namespace holds a class or function, or None."},
+    {"name_objects", name_objects, METH_VARARGS, "Name what a library module's namespace holds."},
+    {"name_class_objects", name_class_objects, METH_VARARGS, "Name what the namespaces of its classes hold."},
     {"name_callables", name_callables, METH_VARARGS, "Name the classes and functions of a library's namespace."},
     {NULL, NULL, 0, NULL},
 };

@@ -9,7 +9,8 @@
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
-    X(forkside) X(keeper) X(staging) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory)
+    X(forkside) X(keeper) X(staging) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
+    X(clocks) X(plainly)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
@@ -28,8 +29,15 @@ extern void forkpoint_audit_off(void);
    none of ours (a KeyboardInterrupt). */
 extern int forkpoint_audit_open(PyObject *path, int flags);
 
+/* Call our own Python code in the program's place: its frames are not given to what the program evaluates frames with.
+   As PyObject_Vectorcall. Defined in plainly.c. */
+extern PyObject *forkpoint_call_plainly(PyObject *callable, PyObject *const *args, size_t count);
+
 /* Is this object the program's although a library may hold it: a function or class that a module in the set `program`
    of names defines, a wrapper of one, an instance of such a class? -1 with an exception set. Defined in drift.c. */
 extern int forkpoint_is_programs(PyObject *value, PyObject *program);
+
+/* `__module__` of a class made at run time; borrowed, or NULL. Defined in drift.c. */
+extern PyObject *forkpoint_module_of(PyTypeObject *cls);
 
 #endif

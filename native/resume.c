@@ -70,6 +70,7 @@ static struct {
     _PyFrameEvalFunction previous_eval;
     PyObject *value;    /* borrowed: what checkpoint() returns */
     PyObject *fallback; /* borrowed: asked when an operator method returned NotImplemented */
+    PyObject *begin;    /* borrowed: asked which calls are the last before the program goes on */
     long recursion;
     PyObject *plans;    /* owned: address -> index of the record, of restored frames whose callee is out */
 } session = {.pending = -1};
@@ -430,6 +431,28 @@ static int run_callee(PyThreadState *ts, fp_frame *frame, Py_ssize_t index)
     return applied;
 }
 
+/* What may only be there once the frames are: the program's trace function. A failure is told, and no failure of the
+   program's. */
+static void make_last_calls(PyThreadState *ts, fp_frame *innermost)
+{
+    fp_frame *previous = fp_current(ts);
+    fp_link(ts, innermost, previous);
+    PyObject *calls = PyObject_CallNoArgs(session.begin);
+    for (Py_ssize_t i = 0; calls != NULL && i < PyList_GET_SIZE(calls); i++) {
+        PyObject *call = PyList_GET_ITEM(calls, i);
+        PyObject *done = PyObject_CallObject(PyTuple_GET_ITEM(call, 0), PyTuple_GET_ITEM(call, 1));
+        if (done == NULL) {
+            Py_CLEAR(calls);
+        }
+        Py_XDECREF(done);
+    }
+    if (calls == NULL) {
+        PyErr_WriteUnraisable(session.begin);
+    }
+    Py_XDECREF(calls);
+    fp_set_current(ts, previous);
+}
+
 static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag)
 {
     if (session.pending < 0 || (PyObject *)fp_code(frame) != session.records[session.pending].code) {
@@ -451,6 +474,9 @@ static PyObject *evaluate(PyThreadState *ts, fp_frame *frame, int throwflag)
         }
         failed = failed || apply_outcome(frame, record, CALLEE_NONE, session.value) < 0;
         let_go(&record->plan);
+        if (!failed) {
+            make_last_calls(ts, frame);
+        }
     }
     return _PyEval_EvalFrameDefault(ts, frame, failed);
 }
@@ -624,14 +650,15 @@ static PyObject *run_session(PyObject *exception)
     PyThreadState *ts = PyThreadState_Get();
     _PyErr_StackItem *handling = ts->exc_info;
     PyObject *handled_before = handling->exc_value;
-    int remaining = *fp_recursion_remaining(ts);
+    forkpoint_recursion used = forkpoint_recursion_anew(ts);
     handling->exc_value = exception; /* the reference moves */
-    *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
     session.rebuilding = 1;
+    fp_frame *own = hide_own_frames(ts);
     PyObject *result = enter_with_room(session.count);
+    fp_set_current(ts, own);
     session.rebuilding = 0;
     set_hook(ts, 0);
-    *fp_recursion_remaining(ts) = remaining;
+    forkpoint_recursion_restore(ts, used);
     PyObject *handled = handling->exc_value;
     handling->exc_value = handled_before;
     let_go(&handled);
@@ -653,8 +680,8 @@ static PyObject *resume(PyObject *module, PyObject *args)
 {
     (void)module;
     PyObject *rows, *handled;
-    if (!PyArg_ParseTuple(args, "O!O!OOl", &PyList_Type, &rows, &PyList_Type, &handled, &session.value,
-                          &session.fallback, &session.recursion)) {
+    if (!PyArg_ParseTuple(args, "O!O!OOOl", &PyList_Type, &rows, &PyList_Type, &handled, &session.value,
+                          &session.fallback, &session.begin, &session.recursion)) {
         return NULL;
     }
     Py_ssize_t count = PyList_GET_SIZE(rows);
@@ -702,18 +729,17 @@ static PyObject *run_code(PyObject *module, PyObject *args)
         return NULL;
     }
     PyThreadState *ts = PyThreadState_Get();
-    int remaining = *fp_recursion_remaining(ts);
-    *fp_recursion_remaining(ts) = fp_recursion_limit(ts);
+    forkpoint_recursion used = forkpoint_recursion_anew(ts);
     fp_frame *own = hide_own_frames(ts);
     PyObject *result = PyEval_EvalCode(code, namespace, namespace);
     fp_set_current(ts, own);
-    *fp_recursion_remaining(ts) = remaining;
+    forkpoint_recursion_restore(ts, used);
     return result;
 }
 
 PyMethodDef forkpoint_resume_methods[] = {
     {"resume", resume, METH_VARARGS,
-     "resume(rows, [exception], value, fallback, recursion): rebuild the frames, outermost first, and run them.\n"
+     "resume(rows, [exception], value, fallback, begin, recursion): rebuild the frames, outermost first, and run them.\n"
      "Returns or raises what the outermost does. Every row is checked before anything runs; both lists are emptied."},
     {"rebuilding", rebuilding, METH_NOARGS, "Whether frames are being rebuilt right now: then nothing is captured."},
     {"run_code", run_code, METH_VARARGS,

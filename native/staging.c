@@ -201,7 +201,26 @@ static PyObject *buffer_address(PyObject *Py_UNUSED(module), PyObject *arg)
     return address;
 }
 
+PyDoc_STRVAR(is_staged_doc,
+"is_staged(address) -> bool\n\n"
+"Whether this process is a child that has a copy there, which the kernel calls shared, of what is plain private memory.");
+
+static PyObject *is_staged(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    uintptr_t address = (uintptr_t)PyLong_AsUnsignedLongLong(arg);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    for (int i = 0; i < count; i++) {
+        if (ranges[i].staged && address - ranges[i].start < ranges[i].size) {
+            Py_RETURN_TRUE;
+        }
+    }
+    Py_RETURN_FALSE;
+}
+
 PyMethodDef forkpoint_staging_methods[] = {
+    {"is_staged", is_staged, METH_O, is_staged_doc},
     {"buffer_address", buffer_address, METH_O, address_doc},
     {NULL, NULL, 0, NULL},
 };

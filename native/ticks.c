@@ -44,7 +44,7 @@ static int tick(void *unused)
     int status = 0;
     if (ticks.callback != NULL && fp_helper_is_ours(&ticker)) {
         PyObject *callback = Py_NewRef(ticks.callback);
-        status = settle(PyObject_CallNoArgs(callback), callback);
+        status = settle(forkpoint_call_plainly(callback, NULL, 0), callback);
         Py_DECREF(callback);
     }
     /* Only now may the next one be queued. 3.11 does not run a pending call inside another, and while code is traced
@@ -240,7 +240,7 @@ static int on_trace(PyObject *object, PyFrameObject *frame, int what, PyObject *
         return 0;
     }
     PyObject *callback = Py_NewRef(armed.callback);
-    int status = settle(PyObject_CallNoArgs(callback), callback);
+    int status = settle(forkpoint_call_plainly(callback, NULL, 0), callback);
     Py_DECREF(callback);
     return status;
 }

@@ -123,4 +123,4 @@ def children() -> frozenset[int]:
 
 def inside() -> tuple[CodeType, ...]:
     """Functions of libraries that no commit may be inside of, since what they do has halves."""
-    return tuple(code for name in FORKING if name in _loaded for code in _loaded[name].inside)  # type: ignore[attr-defined]
+    return tuple(code for adapter in _loaded.values() for code in getattr(adapter, "inside", ()))

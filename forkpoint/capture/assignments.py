@@ -77,12 +77,13 @@ def _compiled(filename: str, text: str) -> CodeType | None:
 
 
 def _of_value(value: Any) -> Iterator[CodeType]:
-    if isinstance(value, types.FunctionType):
+    # By exact type: asking a value, which may be a tombstone, is touching it.
+    if type(value) is types.FunctionType:
         yield value.__code__
-    elif isinstance(value, type):
+    elif issubclass(type(value), type):
         for member in list(vars(value).values()):
-            function = getattr(member, "__func__", member)
-            if isinstance(function, types.FunctionType):
+            function = member.__func__ if type(member) in (classmethod, staticmethod) else member
+            if type(function) is types.FunctionType:
                 yield function.__code__
 
 

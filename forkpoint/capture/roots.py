@@ -132,15 +132,19 @@ def _is_program(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
     spec = getattr(module, "__spec__", None)
     file = getattr(module, "__file__", None)
     if isinstance(file, str):
-        if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)):
+        if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)) or _is_library_path(file, libraries):
             return False
-        return not _is_library_path(file, libraries)
     if spec is None:
         if name.startswith(_CYTHON_PREFIXES):
             return False
-        # Made by hand. Libraries do that beneath their own package (six.moves); the program at the top or its own.
+        # Made by hand. Libraries do that beneath their own package (six.moves, and torch.compile from files that it
+        # writes anywhere); the program at the top or its own.
         parent = sys.modules.get(top)
-        return parent is module or (parent is not None and _is_program(top, parent, libraries))
+        if parent is None:
+            return isinstance(file, str)
+        return parent is module or _is_program(top, parent, libraries)
+    if isinstance(file, str):
+        return True
     if spec.origin in ("built-in", "frozen") or not hasattr(module, "__path__"):
         return False
     return all(not _is_library_path(path, libraries) for path in module.__path__)
@@ -182,21 +186,19 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
     passed_over = _not_named()
     result: dict[int, tuple[str, str]] = {}
     _kept.clear()
-    classes: list[tuple[str, str, type]] = []
     entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
-    for name, module in entries:
-        if not isinstance(module, ModuleType) or id(module) in own:
-            continue
-        namespace = vars(module)
+    libraries = [
+        (name, vars(module)) for name, module in entries if isinstance(module, ModuleType) and id(module) not in own
+    ]
+    for name, namespace in libraries:
         if name == "sys":
-            namespace = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
-        for key, cls in _native.name_objects(result, _kept, name, "", namespace, passed_over, program, _EVERYWHERE):
-            if cls.__module__ == name:
-                classes.append((name, key, cls))
-        if name == "sys":
+            offered = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
+            _native.name_objects(result, _kept, name, offered, passed_over, program, _EVERYWHERE)
             _name_standard_streams(result)
-    for name, path, cls in classes:
-        _native.name_objects(result, _kept, name, f"{path}.", cls, passed_over, program, _EVERYWHERE)
+        else:
+            _native.name_objects(result, _kept, name, namespace, passed_over, program, _EVERYWHERE)
+    for name, namespace in libraries:
+        _native.name_class_objects(result, _kept, name, namespace, passed_over, program, _EVERYWHERE)
     _leave_assigned(result, roots)
     return result
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from forkpoint import _native, limits
+from forkpoint import _native, databases, limits
 from forkpoint.capture.descriptors import OpenFile
 from forkpoint.capture.unseen import Unseen
 from forkpoint.model import Change, FileState, Touch
@@ -238,7 +238,8 @@ class Written:
         endangered = was.kind == "file" and change != "append" and was.size <= self._max_bytes
         if first:
             self.states[path] = was
-        if self._any_point and (first or (endangered and path in self._unkept)):
+        unkept = path in self._unkept or (endangered and databases.is_database(path))
+        if self._any_point and (first or (endangered and unkept)):
             self._note_original(path, change, was, endangered=endangered, first=first)
         if not first and self._committing():
             kept = self._log.keep(path, replaced=change == "replace", original=False) if endangered else (None, "")

@@ -89,6 +89,7 @@ def forkpoint() -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run one verb, print what it returns, and give the exit status. Usage errors are 2, and 125 for `run`."""
     is_run = _verb_of(arguments) == "run"
+    _keep_standard_numbers()
     try:
         result = forkpoint.main(args=list(arguments), prog_name="forkpoint", standalone_mode=False)
         if isinstance(result, Outcome):
@@ -112,6 +113,15 @@ def main(arguments: Sequence[str]) -> int:
         return BEFORE_START if is_run else FAILED
 
 
+def _keep_standard_numbers() -> None:
+    """Nothing of ours may get the number of a standard stream that was closed: not a file of the store, which would be
+    written to, nor what an exec'd program inherits, which would take it for its stream. Closed again by exec.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= 2:
+        pass
+    os.close(fd)
+
+
 def say_error(error: ForkpointError) -> None:
     """What went wrong, what it could have meant, and what to do next."""
     say(str(error))
@@ -127,6 +137,8 @@ def _verb_of(arguments: Sequence[str]) -> str:
 
 
 def _print(outcome: Outcome) -> None:
+    if sys.stdout is None:
+        return
     if outcome.as_json:
         from forkpoint.cli.reporters import json
 

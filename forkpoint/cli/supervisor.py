@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from forkpoint.order import Order, command_line
+from forkpoint.order import Order, command_line, flush_streams
 from forkpoint.say import say
 
 Start = tuple[Order, dict[str, str]]
@@ -73,8 +73,7 @@ def _spawn(start: Start, mask: Mask) -> int:
     order, environment = start
     order = order.supervised(os.getpid())
     argv = command_line(order)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    flush_streams()
     child = os.posix_spawn(argv[0], argv, environment, setsigmask=mask)
     for fd in order.descriptors(argv):
         os.close(fd)

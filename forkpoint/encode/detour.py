@@ -6,6 +6,8 @@ written to, and its offset, which the program shares, never moved.
 
 from __future__ import annotations
 
+import codecs
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ _START: Final = 1 << 40
 _SAMPLE: Final = "a\r\nb\rc\n"
 _READ_AS: Final = {("a\n", "b\n"): None, ("a\r\n", "b\r"): "", ("a\r\n", "b\rc\n"): "\n", ("a\r", "\nb\r"): "\r"}
 _SAMPLE_OTHERWISE: Final = "\r\n"
+_WITHOUT_MARK: Final = {"utf-8-sig": "utf-8"}
+"""Encodings that begin a file with a mark: what is read later has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,12 @@ def of_text(text: Any, position: int) -> Held:
         return Held(waiting, max(back, 0), newline if newline in ("\r\n", "\r") else None)
     with _detour(raw.fileno()) as scratch:
         os.lseek(scratch, 0, os.SEEK_SET)
+        half = _take_half_character(text)
         rest = text.read()
         os.pwrite(scratch, _SAMPLE.encode("ascii"), 0)
         os.lseek(scratch, 0, os.SEEK_SET)
         newline = line_ends_read(text)
-    return Held(b"", _bytes_of(text, rest, position, raw), newline)
+    return Held(b"", len(half) + _bytes_of(text, rest, position - len(half), raw), newline)
 
 
 def line_ends_sample() -> str:
@@ -93,14 +98,41 @@ def line_ends_read(text: Any) -> str | None:
     return _READ_AS.get((text.readline(), text.readline()), _SAMPLE_OTHERWISE)
 
 
+def decoder_of(text: Any) -> Any:
+    """The incremental decoder of a text file, None before it has read anything."""
+    return next(
+        (each for each in gc.get_referents(text) if hasattr(each, "decode") and hasattr(each, "setstate")), None
+    )
+
+
+def _take_half_character(text: Any) -> bytes:
+    """Bytes at the end of what was read that are no whole character yet: as the end of all, they would be an error."""
+    decoder = decoder_of(text)
+    if decoder is None:
+        return b""
+    half, flags = decoder.getstate()
+    if half:
+        decoder.setstate((b"", flags))
+    return bytes(half)
+
+
 def _bytes_of(text: Any, rest: str, position: int, raw: Any) -> int:
     """How many bytes before `position` the text `rest` begins; checked against the file itself."""
-    if not rest:
-        return 0
-    encoded = rest.encode(text.encoding, text.errors or "strict")
-    for guess in (len(encoded), len(encoded) + rest.count("\n")):
-        found = os.pread(raw.fileno(), guess, position - guess) if guess <= position else b""
-        decoded = found.decode(text.encoding, "replace")
-        if rest in (decoded, decoded.replace("\r\n", "\n").replace("\r", "\n")):
-            return guess
-    raise ValueError("the text read ahead is not what the file holds before its position")
+    encoding = _WITHOUT_MARK.get(codecs.lookup(text.encoding).name, text.encoding)
+
+    def encode(part: str) -> bytes:
+        return part.encode(encoding, text.errors or "strict")
+
+    whole, line_ends = encode(rest), [encode(line_end) for line_end in ("\r\n", "\n", "\r")]
+    longest = min(len(whole) + rest.count("\n") * len(line_ends[2]), position)
+    held = os.pread(raw.fileno(), longest, position - longest)
+    if held.endswith(whole):
+        return len(whole)
+    at = len(held)
+    for number, piece in enumerate(map(encode, reversed(rest.split("\n")))):
+        if number:  # the line ends of a file need not all be the same
+            at -= next((len(line_end) for line_end in line_ends if held.endswith(line_end, 0, at)), at + 1)
+        at -= len(piece)
+        if at < 0 or not held.startswith(piece, at):
+            raise ValueError("the text read ahead is not what the file holds before its position")
+    return len(held) - at

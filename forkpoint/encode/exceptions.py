@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
-from types import FrameType, TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
 from forkpoint import _native
@@ -82,9 +82,11 @@ def _reduce_exception(obj: BaseException, context: Context) -> Any:
     return make_exception, (cls, base, arguments), state, None, None, fill_exception
 
 
-def make_traceback(frame: FrameType, instruction: int, line: int) -> TracebackType:
-    """One entry of a traceback; the next one is set later."""
-    return TracebackType(None, frame, instruction, line)
+def make_traceback(code: CodeType, namespace: dict[str, Any], instruction: int, line: int) -> TracebackType:
+    """One entry of a traceback; the next one is set later. Its frame has what printing asks for: its locals are gone
+    with the process.
+    """
+    return TracebackType(None, _native.frame_new(code, namespace), instruction, line)
 
 
 def link_traceback(entry: TracebackType, following: TracebackType) -> None:
@@ -94,14 +96,14 @@ def link_traceback(entry: TracebackType, following: TracebackType) -> None:
 
 @reduces(TracebackType)
 def _reduce_traceback(obj: TracebackType, context: Context) -> Any:
-    made = (make_traceback, (obj.tb_frame, obj.tb_lasti, obj.tb_lineno))
+    frame = obj.tb_frame
+    made = (make_traceback, (frame.f_code, frame.f_globals, obj.tb_lasti, obj.tb_lineno))
     return made if obj.tb_next is None else (*made, obj.tb_next, None, None, link_traceback)
 
 
 @reduces(FrameType)
 def _reduce_frame(obj: FrameType, context: Context) -> Any:
-    """Code and namespace only: enough for a traceback to print; its locals are gone with the process."""
-    return _native.frame_new, (obj.f_code, obj.f_globals)
+    return context.tombstone(obj, "a frame that goes on does so as another object; of one that is over, the locals go")
 
 
 if sys.version_info >= (3, 13):  # before, f_locals is a dict: a copy of what they were

@@ -34,16 +34,32 @@ class Place:
     permissions: str
 
 
+_at_commit: list[str] = []
+
+
+def remember(maps: str) -> None:
+    """In the child, if it has other pages in the place of some: what /proc/self/maps said in the program."""
+    _at_commit[:] = [maps] if maps else []
+
+
+def _maps() -> str:
+    if _at_commit:
+        return _at_commit[0]
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as file:
+        return file.read()
+
+
 def _place(obj: Any) -> Place | None:
     """From /proc/self/maps, by the address with which an mmap object begins (Modules/mmapmodule.c)."""
     start = int.from_bytes(_native.memory_read(id(obj) + object.__basicsize__, 8), "little")
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as lines:
-        for line in lines:
-            span, permissions, _, _, inode, *path = line.rstrip("\n").split(None, 5)
-            low, _, high = span.partition("-")
-            if int(low, 16) <= start < int(high, 16):
-                named = bool(path) and (inode != "0" or path[0].startswith("/"))
-                return Place(path[0] if named else "", permissions)
+    if _native.is_staged(start):
+        return Place("", "rw-p")
+    for line in _maps().splitlines():
+        span, permissions, _, _, inode, *path = line.split(None, 5)
+        low, _, high = span.partition("-")
+        if int(low, 16) <= start < int(high, 16):
+            named = bool(path) and (inode != "0" or path[0].startswith("/"))
+            return Place(path[0] if named else "", permissions)
     return None
 
 

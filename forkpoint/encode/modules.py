@@ -54,4 +54,7 @@ def _reduce_module(obj: ModuleType, context: Context) -> Any:
     name = context.namespace_owner(attributes)
     if name is not None:
         return module, (name,)
+    parent, _, child = str(attributes.get("__name__")).rpartition(".")
+    if parent in sys.builtin_module_names and leads_to(sys.modules.get(parent), child, obj):  # sys.monitoring
+        return library_object, (parent, child)
     return fresh_module, (type(obj),), attributes, None, None, _native.module_adopt

@@ -37,6 +37,10 @@ HIDDEN: Final[dict[str, type]] = {
 """Builtin types that no module offers under their name."""
 
 
+_SEARCHES_MAX: Final = 16
+"""Looking through all namespaces takes a millisecond or two; listing them, thirty, and memory for each object."""
+
+
 def hidden_type(name: str) -> type:
     """The builtin type of that name which no module offers."""
     return HIDDEN[name]
@@ -73,6 +77,7 @@ class Names:
         self.named[id(_native.NULL)] = ("forkpoint._native", "NULL")
         self.namespaces = {id(module.__dict__): name for name, module in _modules()}
         self._offered: dict[int, tuple[str, str]] | None = None
+        self._searches = 0
         self._kept: list[object] = []
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
@@ -85,10 +90,22 @@ class Names:
             module = sys.modules.get(module_name)
             if module is not None and (leads_to(module, path, obj) or self._stood_at(module, path, obj)):
                 return module_name, path
-        found = self._offers().get(id(obj))
+        found = self._search(obj)
         if found is None and isinstance(obj, type) and issubclass(obj, type):
             found = self._of_instance(obj)
         return found
+
+    def _search(self, obj: Any) -> tuple[str, str] | None:
+        """Where a library offers this class or function, under whatever name: looked for, a few times, then listed."""
+        self._searches += 1
+        if self._searches > _SEARCHES_MAX:
+            return self._offers().get(id(obj))
+        if _native.is_programs(obj, self.by_value):
+            return None
+        for name, module in _modules():
+            if id(module) not in self._own and (key := _native.key_of(module.__dict__, obj)) is not None:
+                return name, key
+        return None
 
     def _of_instance(self, meta: type) -> tuple[str, str] | None:
         """A metaclass that no module offers (those of ctypes), through a library's class of it."""
@@ -116,7 +133,7 @@ class Names:
             return False
 
     def _offers(self) -> dict[int, tuple[str, str]]:
-        """Every class and function in a library's namespace; made when a name alone does not lead there."""
+        """Every class and function in a library's namespace."""
         if self._offered is None:
             found: dict[int, tuple[str, str]] = {}
             for name, module in _modules():

@@ -14,6 +14,7 @@ FAMILIES: Final = (
     "containers",
     "contexts",
     "digests",
+    "directories",
     "exceptions",
     "external",
     "files",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode.detour import line_ends_read, line_ends_sample
+from forkpoint.encode.detour import decoder_of, line_ends_read, line_ends_sample
 
 _TEXT: Final[Any] = _io.TextIOWrapper
 _BUFFER: Final = vars(_io.TextIOWrapper)["buffer"]
@@ -109,12 +109,6 @@ def _over(text: Any, other: Any) -> Iterator[None]:
         _native.member_set(_BUFFER, text, own)
 
 
-def _decoder(text: Any) -> Any:
-    return next(
-        (held for held in gc.get_referents(text) if hasattr(held, "decode") and hasattr(held, "setstate")), None
-    )
-
-
 def examine(text: Any) -> Ahead | Waiting:
     """All of it. Raises ValueError where that cannot be told exactly."""
     return _examine_written(text) if text.buffer.writable() else _examine_read(text)
@@ -136,7 +130,7 @@ def _examine_written(text: Any) -> Waiting:
 
 def _examine_read(text: Any) -> Ahead:
     held = gc.get_referents(text)
-    decoder = _decoder(text)
+    decoder = decoder_of(text)
     snapshot = next((value for value in held if type(value) is tuple and len(value) == 2), None)
     seen = _TEXT.newlines.__get__(text)
     seekable = bool(text.buffer.seekable())
@@ -173,9 +167,9 @@ def _prove(text: Any, found: Ahead) -> None:
     """A text file made of what was found has the same text ahead, or ValueError."""
     made = _TEXT(_stand(found, text.encoding, text.errors), text.encoding, text.errors, found.newline)
     _read_ahead(made, found, text.encoding, text.errors)
-    if _decoder(made).getstate() != found.decoder:
+    if decoder_of(made).getstate() != found.decoder:
         raise ValueError("its decoder does not take the state that it shows")
-    _decoder(made).reset()
+    decoder_of(made).reset()
     with _over(made, _io.BytesIO()):
         if made.read() != found.rest:
             raise ValueError("the text read ahead does not come back from its own bytes")
@@ -203,7 +197,7 @@ def _stand(found: Ahead | Waiting, encoding: str, errors: str) -> Any:
 
 def _read_ahead(text: Any, found: Ahead, encoding: str, errors: str) -> None:
     """Over `_stand(found)`: bring a fresh text file where the other was."""
-    decoder = _decoder(text)
+    decoder = decoder_of(text)
     if found.chunk is not None:
         decoder.setstate((b"", found.chunk[0]))
         _TEXT.read(text, found.chunk[2])

@@ -2,7 +2,8 @@
 
 The child reads each file after the fork. A file that is the same before and after reading, by inode, size and time, is
 what it was; one that has only grown is read up to its old size. One that was opened anew for changing has left a copy,
-noted before the change; what was changed in place through a descriptor opened before cannot be known, and says so.
+noted before the change; what may be changed in place through a descriptor opened before was read at the commit point
+where it is small, and otherwise cannot be known, which is said.
 """
 
 from __future__ import annotations
@@ -13,20 +14,13 @@ from collections.abc import Callable, Mapping
 
 import blake3
 
-from forkpoint import limits
+from forkpoint import databases, limits
 from forkpoint.model import ChunkSink, FileState, Pod, Tombstone, Touch, WrittenFile
-
-_DATABASE = b"SQLite format 3\0"
-"""Databases recover by themselves, and put back under another journal they would be destroyed."""
 
 _CHANGED = "it was changed in place while the restore point was being written"
 
 
-_BESIDE_DATABASES = ("-wal", "-shm", "-journal")
-
 _SECOND_NS = 1_000_000_000
-
-_IS_DATABASE: tuple[bytes, ...] = (b"",)
 
 
 class _Changed(Exception):
@@ -41,16 +35,17 @@ class FileWriter:
         sink: ChunkSink,
         *,
         opened: Mapping[str, bool],
+        held: Mapping[str, bytes],
         committed_ns: int,
         stored: Mapping[str, tuple[FileState, tuple[bytes, ...]]],
         touched: Callable[[], Mapping[str, Touch]],
         open_kept: Callable[[Touch], int],
         max_bytes: int,
     ) -> None:
-        """`opened`: files open for writing, and whether they are only added to. `committed_ns`: the commit point by
-        the wall clock. `stored`: chunks by path and state, from the commit before. `touched()`: what the program has
-        touched since the commit point, read anew; `open_kept`: a descriptor of what a touch kept. `max_bytes`: content
-        of larger files is not kept.
+        """`opened`: files open for writing, and whether they are only added to. `held`: what files held that were read
+        at the commit point. `committed_ns`: that point by the wall clock. `stored`: chunks by path and state, from the
+        commit before. `touched()`: what the program has touched since the commit point, read anew; `open_kept`: a
+        descriptor of what a touch kept. `max_bytes`: content of larger files is not kept.
         """
         self.files: list[WrittenFile] = []
         self.pods: list[Pod] = []
@@ -58,6 +53,7 @@ class FileWriter:
         self.stored: dict[str, tuple[FileState, tuple[bytes, ...]]] = {}
         self._sink = sink
         self._opened = opened
+        self._held = held
         self._committed_ns = committed_ns
         self._before = stored
         self._touched = touched
@@ -66,10 +62,13 @@ class FileWriter:
 
     def add(self, path: str, state: FileState) -> None:
         """Store what was at `path`. Never raises for a file: what cannot be read is listed in `lost`."""
-        if state.kind == "other" or _belongs_to_a_database(path):
+        if state.kind == "other" or databases.belongs_to_one(path):
             return
         if state.kind != "file":
             self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", ""))
+            return
+        if databases.is_database(path):
+            self.files.append(WrittenFile(path, "database", state.size, state.mode, None, "", ""))
             return
         if state.size > self._max_bytes:
             self._known_by_tail(path, state)
@@ -85,8 +84,7 @@ class FileWriter:
             self.files.append(WrittenFile(path, "file", state.size, state.mode, None, "", reason))
             self.lost.append(Tombstone(path, "file", reason))
             return
-        if chunks is not None:
-            self._append(path, state, chunks)
+        self._append(path, state, chunks)
 
     def add_input(self, path: str, size: int) -> None:
         """Note a file the program was reading, so that another one in its place is not read on."""
@@ -111,11 +109,12 @@ class FileWriter:
             digest = ""
         self.files.append(WrittenFile(path, "file", state.size, state.mode, None, digest, reason))
 
-    def _chunks(self, path: str, state: FileState) -> tuple[bytes, ...] | None:
-        """The content's chunks; None for a database."""
+    def _chunks(self, path: str, state: FileState) -> tuple[bytes, ...]:
+        """The content's chunks. Raises _Changed where it cannot be known."""
+        if (held := self._held.get(path)) is not None:
+            pieces = range(0, len(held), limits.CHUNK_BYTES)
+            return tuple(self._sink.put(held[at : at + limits.CHUNK_BYTES], "buffer") for at in pieces)
         chunks, now = self._read_in_place(path, state)
-        if chunks == _IS_DATABASE:
-            return None
         if now == state and chunks is not None and state.mtime_ns < self._committed_ns - _SECOND_NS:
             return chunks
         touch = self._touched().get(path)
@@ -137,8 +136,6 @@ class FileWriter:
         except FileNotFoundError:
             return None, FileState("absent")
         try:
-            if os.pread(fd, len(_DATABASE), 0) == _DATABASE:
-                return _IS_DATABASE, state
             chunks = self._read(fd, state.size)
             facts = os.fstat(fd)
             return chunks, FileState("file", facts.st_size, state.mode, facts.st_mtime_ns, facts.st_ino)
@@ -155,15 +152,6 @@ class FileWriter:
             chunks.append(self._sink.put(data, "buffer"))
             size -= len(data)
         return tuple(chunks)
-
-
-def _belongs_to_a_database(path: str) -> bool:
-    """Whether this is what SQLite keeps beside a database: put back alone it would destroy it."""
-    for suffix in _BESIDE_DATABASES:
-        if path.endswith(suffix):
-            with contextlib.suppress(OSError), open(path.removesuffix(suffix), "rb") as file:
-                return file.read(len(_DATABASE)) == _DATABASE
-    return False
 
 
 def tail_digest(path: str, size: int) -> str:

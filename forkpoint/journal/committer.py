@@ -47,6 +47,11 @@ _environment = {name: value for name, value in os.environ.items() if not name.st
 _command: list[str] | None = None
 
 
+def clock_ns() -> int:
+    """A clock that program and committer share: those of `time` go on from elsewhere in a restored program."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
 def prepare() -> None:
     """Find out, before the program can change anything, how a committer is started. Called once at start."""
     global _command
@@ -95,7 +100,7 @@ def exec_committer(
     keep_within: float = 0.0,
     message: str = "",
 ) -> NoReturn:
-    """Become the committer. `started_ns` is `time.monotonic_ns()` when the commit began.
+    """Become the committer. `started_ns` is `clock_ns()` when the commit began.
 
     `encode_ms` and `message` go to the report of a durable point; `keep_last`, and `keep_within` in seconds, is what
     retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
@@ -136,7 +141,7 @@ def _commit(request: dict[str, Any]) -> NoReturn:
     started_ns: int = request["started_ns"]
 
     def elapsed_ms() -> float:
-        return (time.monotonic_ns() - started_ns) / 1e6
+        return (clock_ns() - started_ns) / 1e6
 
     lock = home.writer_lock()
     try:

@@ -65,6 +65,9 @@ def _check_version(home: Home, connection: Connection) -> int:
             f"the journal of {home.path} has format {version}; this forkpoint writes {schema.VERSION}",
             hint="use the forkpoint that wrote it, or a newer one",
         )
+    tables = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    if {row[0] for row in tables} != schema.TABLES:
+        raise sqlite.DatabaseError("its tables are not those that were made")
     return version
 
 

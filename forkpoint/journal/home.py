@@ -135,28 +135,56 @@ def _parse_format(data: bytes, path: str) -> tuple[str, str]:
     return fields["store"], fields["key"]
 
 
-def open_home(path: str) -> Home:
-    """An existing store. Raises `NoStore`, `KeyMissing` (nothing but FORMAT was read) or `IntegrityError`."""
+def _read_format(path: str) -> tuple[str, bytes, os.stat_result]:
+    """(path without links, FORMAT's bytes, the directory's facts). Raises `NoStore` or `IntegrityError`."""
     path = os.path.realpath(path)
     try:
         root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise errors.NoStore(f"there is no store at {path}: {error.strerror}") from None
     try:
-        facts = os.fstat(root)
-        try:
-            data = durable.read_file(root, "FORMAT", _FORMAT_BYTES_MAX)
-        except FileNotFoundError:
-            raise errors.NoStore(f"{path} is not a store: it has no FORMAT") from None
-        except (OSError, ValueError) as error:
-            raise errors.IntegrityError(f"{path}/FORMAT cannot be read: {error}") from None
+        return path, durable.read_file(root, "FORMAT", _FORMAT_BYTES_MAX), os.fstat(root)
+    except FileNotFoundError:
+        raise errors.NoStore(f"{path} is not a store: it has no FORMAT") from None
+    except (OSError, ValueError) as error:
+        raise errors.IntegrityError(f"{path}/FORMAT cannot be read: {error}") from None
     finally:
         os.close(root)
+
+
+def open_home(path: str) -> Home:
+    """An existing store. Raises `NoStore`, `KeyMissing` (nothing but FORMAT was read) or `IntegrityError`."""
+    path, data, facts = _read_format(path)
     store, key_id = _parse_format(data, path)
     key = keys.load(key_id)
     if not seal.same(data, _format_text(store, key)):
         raise errors.IntegrityError(f"{path}/FORMAT is damaged or was not written with this key")
+    return _home(path, store, key, facts)
+
+
+def _home(path: str, store: str, key: bytes, facts: os.stat_result) -> Home:
     return Home(path, store, key, anchor_path(store, facts.st_ino), (facts.st_dev, facts.st_ino))
+
+
+def successor(path: str) -> Home:
+    """What the store at `path` will be under a new key and a new id, once `install` has made it so (rekey.py).
+
+    Raises `UsageError` where FORKPOINT_KEY_FILE names the very key it has.
+    """
+    path, data, facts = _read_format(path)
+    _, key_id = _parse_format(data, path)
+    key = keys.create()
+    if seal.key_id(key) == key_id:
+        raise errors.UsageError(
+            f"{keys.location(key_id)} holds the key that this store has", hint="let FORKPOINT_KEY_FILE name a new file"
+        )
+    return _home(path, new_id(), key, facts)
+
+
+def install(home: Home) -> None:
+    """The store is this one from now on: FORMAT is replaced, durably."""
+    with home.held() as root:
+        durable.replace_file(root, "FORMAT", _format_text(home.store, home.key))
 
 
 def anchor_path(store: str, inode: int) -> str:

@@ -31,6 +31,11 @@ def location(key_id: str) -> str:
     return _override() or os.path.join(directory(), key_id)
 
 
+def device(key_id: str) -> int:
+    """The filesystem that a key lies on, as stat(2) numbers it."""
+    return os.stat(location(key_id)).st_dev
+
+
 def parse(text: bytes, path: str) -> bytes:
     """The key in a key file's bytes."""
     words = text.decode("ascii", "replace").split()

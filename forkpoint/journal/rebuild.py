@@ -44,16 +44,22 @@ def find(home: Home, known_packs: set[str]) -> list[Found]:
     everything = packfile.all_packs(home)
     there = set(everything)
     found = [item for pack in everything if pack not in known_packs and (item := _read(home, pack)) is not None]
-    complete = [item for item in found if there.issuperset(item.envelope.packs)]
-    by_id = {item.envelope.manifest.point: item for item in complete}
+    complete = {item.envelope.manifest.point: item for item in found if there.issuperset(item.envelope.packs)}
+    return [complete[envelope.manifest.point] for envelope in in_order([item.envelope for item in complete.values()])]
 
-    def depth(item: Found) -> int:
-        steps, parent = 0, item.envelope.manifest.parent
-        while parent in by_id and steps <= len(by_id):
-            steps, parent = steps + 1, by_id[parent].envelope.manifest.parent
-        return steps
 
-    return sorted(complete, key=lambda item: (depth(item), item.envelope.manifest.created_at))
+def in_order(envelopes: list[manifest.Envelope]) -> list[manifest.Envelope]:
+    """By age, but no child before its parent: clocks are set back. Parents that are missing change nothing."""
+    waiting = {envelope.manifest.point: envelope for envelope in envelopes}
+    ordered: list[manifest.Envelope] = []
+    for envelope in sorted(envelopes, key=lambda envelope: envelope.manifest.created_at):
+        line = []
+        point: str | None = envelope.manifest.point
+        while point in waiting:
+            line.append(waiting.pop(point))
+            point = line[-1].manifest.parent
+        ordered += reversed(line)
+    return ordered
 
 
 def _drop_damaged_tail(db: connection.Connection, home: Home) -> int:

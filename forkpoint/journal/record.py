@@ -27,6 +27,10 @@ import zlib
 from forkpoint import errors, limits
 from forkpoint.journal import codec, seal
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
 OBJECTS = 1
 BUFFER = 2
 MANIFEST = 3
@@ -35,6 +39,7 @@ INDEX = 4
 _MAGIC = b"FKPR"
 _VERSION = 1
 _HEAD = struct.Struct("<4sBBBBQQ32s32sI4x")
+_CHECKED_BYTES = 88
 _TAGGED_BYTES = 96
 HEAD_BYTES = 128
 assert _HEAD.size == _TAGGED_BYTES == HEAD_BYTES - seal.TAG_BYTES
@@ -55,6 +60,11 @@ class Head:
         self.length = length
         self.id = id
         self.digest = digest
+
+    @property
+    def kind(self) -> Literal["objects", "buffer"]:
+        """What a chunk is, as `model.ChunkSink.put` takes it."""
+        return "buffer" if self.type == BUFFER else "objects"
 
 
 def _limit(type: int) -> int:
@@ -82,6 +92,19 @@ def read_head(key: seal.Seal, raw: bytes) -> Head:
     tagged = raw[:_TAGGED_BYTES]
     if not seal.same(key.tag("record", tagged), raw[_TAGGED_BYTES:]):
         raise errors.IntegrityError("a record's head is damaged or was not written with this store's key")
+    return _fields(tagged)
+
+
+def unkeyed_head(raw: bytes) -> Head:
+    """The head of a record of a store whose key is not here: vouched for by its CRC alone. Only `unkeyed.py` asks."""
+    if len(raw) != HEAD_BYTES:
+        raise errors.IntegrityError("a record is cut short")
+    if zlib.crc32(raw[:_CHECKED_BYTES]) != int.from_bytes(raw[_CHECKED_BYTES : _CHECKED_BYTES + 4], "little"):
+        raise errors.IntegrityError("a record's head is damaged")
+    return _fields(raw[:_TAGGED_BYTES])
+
+
+def _fields(tagged: bytes) -> Head:
     magic, version, type, used, itemsize, stored, length, id, digest, _crc = _HEAD.unpack(tagged)
     if magic != _MAGIC or version != _VERSION:
         raise errors.IntegrityError(f"a record of unknown version {version}")
@@ -92,9 +115,14 @@ def read_head(key: seal.Seal, raw: bytes) -> Head:
 
 def read_payload(key: seal.Seal, head: Head, stored: bytes) -> bytes:
     """The decoded bytes of a record. Raises `IntegrityError` unless they are what was written."""
-    if len(stored) != head.stored or not seal.same(seal.digest(stored), head.digest):
-        raise errors.IntegrityError("a record's content is damaged")
-    data = codec.decode(head.codec, head.itemsize, stored, head.length)
+    data = unkeyed_payload(head, stored)
     if not seal.same(key.chunk_id(data), head.id):
         raise errors.IntegrityError("a record's content is not what its id says")
     return data
+
+
+def unkeyed_payload(head: Head, stored: bytes) -> bytes:
+    """The decoded bytes of a record, as its head vouches for them by their digest."""
+    if len(stored) != head.stored or not seal.same(seal.digest(stored), head.digest):
+        raise errors.IntegrityError("a record's content is damaged")
+    return codec.decode(head.codec, head.itemsize, stored, head.length)

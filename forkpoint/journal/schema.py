@@ -39,7 +39,7 @@ CONDEMNED = 1
 WAITING = 2
 DELETING = 3
 
-DDL = f"""
+_TABLES = """
 CREATE TABLE run(
     id TEXT PRIMARY KEY, program TEXT NOT NULL, argv TEXT NOT NULL, cwd TEXT NOT NULL, identity TEXT NOT NULL,
     created_at TEXT NOT NULL, facts TEXT NOT NULL, tag BLOB NOT NULL
@@ -60,9 +60,10 @@ CREATE TABLE pack(
 CREATE TABLE plan(
     id TEXT PRIMARY KEY, phase INTEGER NOT NULL, packs TEXT NOT NULL, readers TEXT NOT NULL, seal BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
 """
+DDL = f"{_TABLES}PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION};"
+TABLES = frozenset(statement.strip() for statement in _TABLES.split(";") if statement.strip())
+"""As SQLite keeps them: what a damaged journal says of its own columns is not believed either."""
 
 RUN_COLUMNS = ("id", "program", "argv", "cwd", "identity", "created_at", "facts")
 POINT_COLUMNS = (

@@ -72,7 +72,10 @@ def plan(
     steps: list[Step] = []
     named = {file.path for file in files}
     for file in sorted(files, key=lambda file: file.path):
-        steps += _as_recorded(file, elsewhere(file.path), look, contents)
+        if file.kind == "database":
+            steps += _if_gone(file, touches, elsewhere(file.path), look)
+        else:
+            steps += _as_recorded(file, elsewhere(file.path), look, contents)
     for path, was in sorted(_before(touches).items()):
         if path not in named:
             steps += _as_before(was, elsewhere(path), look, contents)
@@ -117,6 +120,14 @@ def _as_recorded(file: WrittenFile, path: str, look: Callable[[str], FileState],
     if same:
         return [Step("cut", path, file.size)] if now.size > file.size else []
     return [Step("impossible", path, file.size, reason=file.reason)]
+
+
+def _if_gone(file: WrittenFile, touches: Sequence[Touch], path: str, look: Callable[[str], FileState]) -> list[Step]:
+    """A database that the program has removed since, as it was then."""
+    kept = [touch for touch in touches if touch.path == file.path and touch.kept is not None]
+    if look(path).kind != "absent" or not kept:
+        return []
+    return [Step("write", path, kept[-1].was.size, file.mode, kept[-1])]
 
 
 def _as_before(touch: Touch, path: str, look: Callable[[str], FileState], contents: Contents) -> list[Step]:

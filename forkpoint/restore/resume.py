@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.capture import stack as capture_stack
+from forkpoint.capture.adapters import tracing
 from forkpoint.capture.expressions import UNKNOWN, in_mro
 from forkpoint.errors import RestoreFailed
 from forkpoint.model import CapturedStack, FrameRecord
@@ -49,7 +50,7 @@ def resume(stack: CapturedStack, value: object) -> object:
     rows = [_row(record) for record in stack.frames]
     handled = [stack.exception]
     _use_up(stack)
-    return _native.resume(rows, handled, value, _ask_the_other, recursion)
+    return _native.resume(rows, handled, value, _ask_the_other, tracing.begin, recursion)
 
 
 def _use_up(stack: CapturedStack) -> None:

@@ -90,8 +90,8 @@ if sys.version_info >= (3, 12):
         _tool = next((tool for tool in (4, 3, 2, 1, 0) if _monitoring.get_tool(tool) is None), None)
         if _tool is not None:
             _monitoring.use_tool_id(_tool, _TOOL_NAME)
-            _monitoring.register_callback(_tool, _monitoring.events.LINE, _on_line)
-            _monitoring.register_callback(_tool, _monitoring.events.JUMP, _on_jump)
+            _monitoring.register_callback(_tool, _monitoring.events.LINE, _native.plainly(_on_line))
+            _monitoring.register_callback(_tool, _monitoring.events.JUMP, _native.plainly(_on_jump))
         return _tool
 
     # Another frame of the same code (recursion) must not turn the event off: None, never DISABLE.

@@ -9,7 +9,11 @@ import pytest
 
 from forkpoint.cli.objects import catalogue, trial
 
-CASES = [(library, case.name) for library in catalogue.libraries() for case in catalogue.cases(library)]
+CASES = [
+    pytest.param(library, case.name, marks=pytest.mark.xdist_group(library))  # whose objects one process makes
+    for library in catalogue.libraries()
+    for case in catalogue.cases(library)
+]
 
 
 @cache
@@ -26,7 +30,7 @@ def test_object(library: str, name: str) -> None:
 
 
 def test_each_name_stands_for_one_object_of_its_library() -> None:
-    assert len(set(CASES)) == len(CASES)
+    assert len({case.values for case in CASES}) == len(CASES)
 
 
 def test_an_object_that_is_said_to_be_lost_is_a_tombstone_with_a_reason_for_its_reader() -> None:

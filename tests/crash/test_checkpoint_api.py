@@ -345,3 +345,19 @@ def test_a_store_is_found_upward_from_the_working_directory(inline):
     below.mkdir(parents=True)
     found = here.call(["-m", "forkpoint", "log", "--json"], cwd=below)
     assert len(json.loads(found.out)["runs"][0]["points"]) == 1
+
+
+def test_a_finalizer_may_ask_when_the_interpreter_is_torn_down(inline):
+    here = inline("""
+        import forkpoint
+
+        def held():
+            try:
+                yield
+            finally:
+                print("durable", forkpoint.checkpoint().durable)
+
+        left = held()
+        next(left)
+    """)
+    assert here.run().out == b"durable False\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import signal
+import tempfile
 import textwrap
+from pathlib import Path
 
 import pytest
 from harness import Bench, Program
@@ -220,10 +223,29 @@ def test_on_another_machine_the_key_is_wanted_and_an_imported_one_serves(here, t
     here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
     assert here.restore().status == 12
     assert here.run().status == 12
-    trusted = here.restore("--trust")
-    assert trusted.status == 1 and b"key import" in trusted.err, "not there, and said so"
     assert here.call(["-m", "forkpoint", "key", "import", str(key), "--store", str(here.store)]).status == 0
     assert here.run().out == REST
+
+
+def test_a_store_whose_key_is_elsewhere_is_restored_when_it_is_trusted_and_not_before(here, tmp_path):
+    died(here)
+    here.env["XDG_CONFIG_HOME"] = str(tmp_path / "elsewhere")
+    assert here.restore().status == 12
+    trusted = here.restore("--trust")
+    assert (trusted.status, trusted.out) == (0, REST), trusted.err.decode()[-2000:]
+    assert b"checked for damage only" in trusted.err
+    assert here.ask("verify").status == 0
+
+
+def test_after_a_rotation_of_the_key_the_old_one_is_of_no_use(here, tmp_path):
+    died(here)
+    old = tmp_path / "old.key"
+    assert here.ask("key", "export", str(old)).status == 0
+    rotated = here.call(["-m", "forkpoint", "key", "rotate", "--store", str(here.store)])
+    assert rotated.status == 0, rotated.err.decode()[-2000:]
+    assert here.ask("verify").status == 0
+    assert here.ask("log", env={"FORKPOINT_KEY_FILE": str(old)}).status == 12
+    assert here.restore().out == REST
 
 
 def test_importing_the_key_of_another_store_is_12(here, tmp_path):
@@ -244,3 +266,22 @@ def test_an_input_that_has_changed_starts_anew_and_is_named(here):
     (here.work / "input.txt").write_text("other\n" * 1000)
     anew = here.run()
     assert anew.out == ALL and b"input.txt" in anew.err, anew.err.decode()[-2000:]
+
+
+def test_a_secret_argument_is_in_no_metadata_and_the_program_has_it_all_the_same(make):
+    here = make(
+        "import sys\nimport forkpoint\nprint(forkpoint.checkpoint(wait=True).restored, sys.argv[1:], flush=True)\n"
+    )
+    here.program = dataclasses.replace(here.program, command=("program.py", "--api-key", "hunter2"))
+    assert here.run(env={"FORKPOINT_FAULT": "program.durable:kill:1"}).status == -9
+    told = here.ask("log", "--json").out + here.ask("show", "latest", "--json").out
+    assert b"***" in told and b"hunter2" not in told
+    assert here.restore().out == b"True ['--api-key', 'hunter2']\n"
+
+
+def test_a_key_on_another_filesystem_than_the_store_is_told(make):
+    here = make("print(1)")
+    assert b"another filesystem" not in here.run().err
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        here.store = Path(elsewhere) / "store"
+        assert b"key lies on another filesystem" in here.run().err

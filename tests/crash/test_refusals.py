@@ -15,6 +15,8 @@ from catalogue import REFUSALS
 from harness import Bench, Program
 from test_kill import each_acknowledged_point
 
+pytestmark = pytest.mark.xdist_group("refusals")
+
 CONSTRUCTS = {
     "sort_key": "sort",
     "list_sort": "sort",

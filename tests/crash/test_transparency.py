@@ -86,6 +86,19 @@ CASES: dict[str, str] = {
                 return n
         print(depth(0))
     """,
+    "recursion through C": """
+        class Nested:
+            def __init__(self, depth):
+                depth[0] += 1
+                Nested(depth)
+        def depth():
+            counted = [0]
+            try:
+                Nested(counted)
+            except RecursionError:
+                return counted
+        print(depth(), depth())
+    """,
     "standard streams": """
         import sys, os
         for s in (sys.stdin, sys.stdout, sys.stderr, sys.__stdout__):
@@ -300,3 +313,23 @@ def test_ctrl_c_from_outside_ends_it_as_python_does(tmp_path, python):
     ran = started.ran()
     assert (ran.status, ran.out) == (-signal.SIGINT, b"up\ncleanup\n"), ran
     assert b"KeyboardInterrupt" in ran.err
+
+
+CLOSED = """
+    import os, sys
+    with open("seen", "w") as seen:
+        print([s is None for s in (sys.stdin, sys.stdout, sys.stderr)], seen.fileno(), file=seen)
+    print("to stdout")
+"""
+WITHOUT = "import os, sys; os.close(int(sys.argv[1])); os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
+
+
+@pytest.mark.parametrize("closed", ["0", "1", "2"])
+def test_a_standard_stream_that_is_closed_is_closed_for_the_program_too(closed, tmp_path, python):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "program.py").write_text(textwrap.dedent(CLOSED))
+    here = Bench(Program("program", ("program.py",), source), tmp_path / "bench", python)
+    plain = here.call(["-c", WITHOUT, closed, *here.program.command])
+    under = here.call(["-c", WITHOUT, closed, *here.run_argv()])
+    assert (under.status, under.out, under.files) == (plain.status, plain.out, plain.files), tail(under.err)

@@ -48,8 +48,8 @@ def uninterrupted(bench: Bench, oracle: Ran, every: float) -> tuple[Finding, Rhy
     wall, began = time.time(), time.monotonic()
     ran = bench.run("--every", str(every), "--keep-last", "100000")  # or else the first ones would be forgotten
     took = time.monotonic() - began
-    points = [p for p in bench.json("log")["runs"][0]["points"] if p["durable"] and p["trigger"] == "timer"]
-    times = sorted(when(point["created_at"]) for point in points)
+    points = [p for run in bench.json("log")["runs"][:1] for p in run["points"]]  # no run: it failed before the first
+    times = sorted(when(p["created_at"]) for p in points if p["durable"] and p["trigger"] == "timer")
     gap = max((newer - older for older, newer in itertools.pairwise(times)), default=0.0)
     rhythm = Rhythm(took, times[0] - wall if times else took, gap)
     at = "uninterrupted"

@@ -14,11 +14,14 @@ from __future__ import annotations
 from typing import Final
 
 LIBRARIES: Final[dict[str, str]] = {
+    "torch_compile": "torch._dynamo.eval_frame",  # before what looks at libraries: takes out of them what is no state
+    "clocks": "time",
     "library_changes": "builtins",
     "working_directory": "os",
     "environment": "os",
     "file_mode": "os",
     "interpreter": "sys",
+    "tracing": "sys",
     "garbage": "gc",
     "locale_settings": "locale",
     "log_handlers": "logging",
@@ -47,7 +50,6 @@ LIBRARIES: Final[dict[str, str]] = {
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
     "thread_pools": "concurrent.futures.thread",
-    "process_pools": "multiprocessing.pool",
     "warning_filters": "warnings",
     "torch_random": "torch",
     "numpy_random": "numpy.random",
@@ -55,10 +57,12 @@ LIBRARIES: Final[dict[str, str]] = {
     "exit_functions": "atexit",
     "signals": "signal",
     "torch_workers": "torch.utils.data.dataloader",
+    "process_pools": "multiprocessing.pool",
+    "process_executors": "concurrent.futures.process",
     "rich_displays": "rich.live",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
 
-FORKING: Final = ("torch_workers",)
-"""Adapters of libraries whose child processes come back: they also have `before_program_forks`, `children` and `inside`
+FORKING: Final = ("torch_workers", "process_pools", "process_executors")
+"""Adapters of libraries whose child processes come back: they also have `before_program_forks` and `children`
 (`capture.ambient`)."""

@@ -1,8 +1,9 @@
-"""What a DataLoader's workers see of the program, as a digest: a worker made again from a program that has gone on is
-the same worker only if none of that has changed.
+"""What worker processes see of the program, as a digest: a worker made again from a program that has gone on is the
+same worker only if none of that has changed.
 
-Seen are the dataset, `collate_fn` and `worker_init_fn`, all they hold, the program's functions and classes behind them,
-and the globals those read. Libraries are taken as they are. Digests mean something within one process only.
+Seen is what they are started with and given to do, such as a DataLoader's dataset or the function of a pool's tasks,
+all that these hold, the program's functions and classes behind them, and the globals those read. Libraries are taken as
+they are. Digests mean something within one process only.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import blake3
-import numpy as np
-import torch
 
 from forkpoint.capture import roots
 from forkpoint.capture.adapters._attributes import attributes
@@ -30,6 +29,8 @@ _SMALL_BYTES: Final = 4096
 _GLOBAL: Final = ("LOAD_GLOBAL", "LOAD_NAME")
 _NOT_STATE: Final = ("__dict__", "__weakref__", "__module__", "__annotations__", "__doc__", "__abstractmethods__")
 _LOCKS: Final = frozenset({"lock", "RLock", "LockType"})
+_BETWEEN_PROCESSES: Final = ("multiprocessing.", "concurrent.futures.")
+"""Pools, queues and locks: which workers share, or have no use for."""
 _BASES: Final = (list, tuple, set, frozenset)
 
 
@@ -45,7 +46,7 @@ def digest(seen: Any) -> bytes:
     except Refused:
         raise
     except Exception as problem:
-        raise Refused(f"what DataLoader workers were started with cannot be compared: {problem}") from problem
+        raise Refused(f"what worker processes were started with cannot be compared: {problem}") from problem
     return hasher.blake.digest()
 
 
@@ -67,7 +68,7 @@ class _Hasher:
         self.left -= view.nbytes
         if self.left < 0:
             raise Refused(
-                f"DataLoader workers were started with more than {COMPARED_BYTES_MAX >> 20} MiB of arrays: too much to "
+                f"worker processes were started with more than {COMPARED_BYTES_MAX >> 20} MiB of arrays: too much to "
                 "be compared at each commit",
                 hint="keep large data in torch tensors or in np.memmap(..., mode='r')",
             )
@@ -86,9 +87,12 @@ class _Looker(pickle.Pickler):
         """The program's own by what it is, tensors by content, libraries' objects by their protocol."""
         if obj is _said:
             return NotImplemented
-        if isinstance(obj, torch.Tensor):
-            return self._tensor(obj)
-        if isinstance(obj, np.memmap):
+        torch, np = sys.modules.get("torch"), sys.modules.get("numpy")
+        if torch is not None and isinstance(obj, torch.Tensor):
+            return self._tensor(torch, obj)
+        if torch is not None and isinstance(obj, torch.Generator):
+            return _said, ("Generator",), obj.get_state()
+        if np is not None and isinstance(obj, np.memmap):
             return _said, ("memmap", obj.filename, obj.offset, obj.shape, obj.dtype.str, obj.mode)
         if isinstance(obj, types.FunctionType):
             return self._function(obj) if self._is_own(obj) else (_said, (obj.__module__, obj.__qualname__))
@@ -99,7 +103,11 @@ class _Looker(pickle.Pickler):
         special = _SPECIAL.get(type(obj))
         if special is not None:
             return _said, (type(obj).__name__,), special(obj)
-        if type(obj).__name__ in _LOCKS or any(obj is stream for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        if (
+            type(obj).__name__ in _LOCKS
+            or type(obj).__module__.startswith(_BETWEEN_PROCESSES)
+            or any(obj is stream for stream in (sys.stdin, sys.stdout, sys.stderr))
+        ):
             return _said, (type(obj).__name__,)
         if type(obj).__module__ in self._program:
             return _said, (type(obj),), (attributes(obj), _contents(obj))
@@ -108,7 +116,7 @@ class _Looker(pickle.Pickler):
     def _is_own(self, obj: Any) -> bool:
         return obj.__module__ in self._program or "<locals>" in obj.__qualname__
 
-    def _tensor(self, tensor: Any) -> Any:
+    def _tensor(self, torch: Any, tensor: Any) -> Any:
         if tensor.layout is not torch.strided or not tensor.is_cpu or tensor.is_quantized:
             return NotImplemented
         facts = (tuple(tensor.shape), id(tensor.dtype), id(type(tensor)), vars(tensor))
@@ -188,6 +196,5 @@ _SPECIAL: Final[dict[type, Any]] = {
     types.MemberDescriptorType: lambda obj: obj.__qualname__,
     types.GetSetDescriptorType: lambda obj: obj.__qualname__,
     types.MethodType: lambda obj: (obj.__func__, obj.__self__),
-    torch.Generator: lambda obj: obj.get_state(),
 }
 """What pickle refuses, or would say less of than a worker sees."""

@@ -13,12 +13,8 @@ from typing import Any, Final
 
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.say import say
+from forkpoint.secrecy import is_secret
 
-_SECRET: Final = re.compile(
-    r"secret|token|passw|passphrase|pwd.|credential|cookie|private|signature|api_?key|access_?key|auth|"
-    r"(^|_)(key|pass|pat|dsn|jwt)($|_)|database_url|connection_string",
-    re.IGNORECASE,
-)
 _OURS: Final = re.compile(r"FORKPOINT_|PYTHONHASHSEED$|LD_PRELOAD$")
 """Set by `run` and `restore` for the process they start; not the program's."""
 
@@ -29,11 +25,6 @@ _SESSION: Final = re.compile(
 """Differ from one login to the next and say nothing about the program; not worth a warning."""
 
 _started_with: dict[str, str] | None = None
-
-
-def is_secret(name: str) -> bool:
-    """Whether a variable of this name may hold a secret. Doubt is a secret."""
-    return _SECRET.search(name) is not None
 
 
 def _kept(variables: Mapping[str, str]) -> dict[str, str]:

@@ -76,6 +76,14 @@ def bytes_of(base: Any) -> Any:
     return np.asarray(_Interface(base, address(plain) + low, high - low))
 
 
+def _bytes_for(cls: type, base: Any) -> Any:
+    """The same; numpy leaves a memmap or recarray `base` the very base of a view of its class."""
+    known = type(base) is cls is not np.ndarray and cls.__module__.startswith("numpy")
+    if known and base.ndim and base.size and base.flags.c_contiguous:
+        return np.ndarray.view(base, np.uint8)
+    return bytes_of(base)
+
+
 def _writeable(a: Any, wanted: bool) -> Any:
     if a.flags.writeable != wanted:
         a.flags.writeable = wanted
@@ -275,7 +283,7 @@ def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
     elif cls is not np.ndarray and base.dtype == dtype and base.shape == shape and base.strides == strides:
         view = base.view(cls)
     else:
-        view = np.ndarray.__new__(cls, shape, dtype, bytes_of(base), offset, strides)
+        view = np.ndarray.__new__(cls, shape, dtype, _bytes_for(cls, base), offset, strides)
     if not writeable or view.flags.writeable != writeable:
         _writeable(view, writeable)
     if locked:

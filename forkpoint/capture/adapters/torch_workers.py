@@ -8,25 +8,24 @@ digest shows (`_worker_view`); otherwise, and for whatever else is not proved, c
 
 from __future__ import annotations
 
-import itertools
-import multiprocessing.process as processes  # noqa: TID251 - workers are the program's own, made as torch makes them
 import sys
 import types
 import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from multiprocessing.queues import Queue as _ProcessQueue  # noqa: TID251 - as above
+from multiprocessing.queues import Queue as _ProcessQueue  # noqa: TID251 - workers are the program's own, made as torch makes them
 from types import CodeType, FrameType
 from typing import Any, Final
 
 import torch.multiprocessing
 from torch.utils.data import _utils
-from torch.utils.data.dataloader import _DatasetKind, _MultiProcessingDataLoaderIter
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from forkpoint.capture.adapters import _worker_replay
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.capture.adapters._worker_log import Told
+from forkpoint.capture.adapters._worker_start import count_on, next_number
 from forkpoint.capture.adapters._worker_view import digest
 from forkpoint.errors import Refused
 from forkpoint.limits import REPLAYED_BATCHES_SAID
@@ -108,7 +107,6 @@ _HINT: Final = "commits are taken once that iterator is gone: persistent_workers
 
 def _require_replayable(iterator: Any, crew: Crew) -> None:
     reasons = {
-        "an IterableDataset": iterator._dataset_kind != _DatasetKind.Map,
         "in_order=False": not getattr(iterator, "_in_order", True),
         "pinned memory": iterator._pin_memory,
     }
@@ -124,13 +122,15 @@ def _require_replayable(iterator: Any, crew: Crew) -> None:
             hint=_HINT,
         )
     awaited = sum(told[1] for worker in range(len(crew.workers)) for told in _past(iterator, worker, crew))
-    if awaited != iterator._tasks_outstanding or not all(iterator._workers_status):
+    if awaited != iterator._tasks_outstanding:
         raise Refused("a DataLoader is just talking to its workers")
 
 
 def _past(iterator: Any, worker: int, crew: Crew) -> list[_worker_replay.Past]:
-    """All that this worker was told, in order; awaited are answers to this epoch's that have not come."""
-    sent = list(crew.workers[worker].sent)
+    """All that this worker was told, in order; awaited are answers to this epoch's that have not come, though a worker
+    gives none after the end of its part of a stream. None, which then lets it go, is told anew.
+    """
+    sent = [told for told in crew.workers[worker].sent if told is not None]
     begins = max((at for at, told in enumerate(sent) if type(told) is not tuple), default=-1)
     awaited = {number for number, info in iterator._task_info.items() if len(info) == 1 and info[0] == worker}
     return [(told, at > begins and told[0] in awaited) for at, told in enumerate(sent)]
@@ -171,6 +171,8 @@ def _start(iterator: Any, crew: Crew) -> None:
         process.daemon = True
         process._name, process._identity = worker.name, worker.identity
         process.start()
+        if None in worker.sent:  # its part of a stream was at its end
+            _ProcessQueue.put(queue, None)
         iterator._index_queues.append(queue)
         iterator._workers.append(process)
     iterator._shutdown = False
@@ -235,11 +237,11 @@ class _Workers(Quiet):
                 raise Refused("a DataLoader is just talking to its workers")
             frame = frame.f_back
         live = [iterator for iterator in list(_crews) if not iterator._shutdown]
-        return {"live": live, "processes": _processes().__reduce__()[1][0]}
+        return {"live": live, "processes": next_number()}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Start the workers, with the names they had; those the program starts later count on from there."""
-        processes._process_counter = itertools.count(state["processes"])  # type: ignore[attr-defined]
+        count_on(state["processes"])
         signals: Any = _utils.signal_handling
         handler = signals.signal.getsignal(signals.signal.SIGCHLD)
         if getattr(handler, "__module__", None) == signals.__name__:
@@ -249,10 +251,6 @@ class _Workers(Quiet):
             say(f"DataLoader workers go over up to {again} batches again to be where they were")
         for iterator in state["live"]:
             _start(iterator, _crews[iterator])
-
-
-def _processes() -> Any:
-    return processes._process_counter  # type: ignore[attr-defined]
 
 
 ADAPTER = _Workers()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tqdm import std, utils
+from tqdm import _monitor, std, utils
 
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
@@ -54,6 +54,23 @@ def fill_bar(bar: Any, state: tuple[Any, float | None, int | None]) -> None:
                 cell.cell_contents[0] = length
 
 
+def reduce_monitor(monitor: Any, context: ReduceContext) -> Any:
+    """The thread that looks after the bars of a class. tqdm keeps one alive for good, and an exit function names it."""
+    return make_monitor, (monitor.tqdm_cls, monitor.sleep_interval, monitor.is_alive())
+
+
+def make_monitor(cls: Any, interval: float, alive: bool) -> Any:
+    """The one that the class has in this process, or else a new one."""
+    if alive and cls.monitor is not None and cls.monitor.report():
+        return cls.monitor
+    monitor = _monitor.TMonitor(cls, interval)
+    if alive:
+        cls.monitor = monitor
+    else:
+        monitor.exit()
+    return monitor
+
+
 def reduce_wrapper(wrapper: Any, context: ReduceContext) -> Any:
     """tqdm's wrapper of a stream, whose `__getattr__` sends plain unpickling into endless recursion."""
     wrapped = object.__getattribute__(wrapper, "_wrapped")
@@ -97,7 +114,7 @@ class _Bars(Quiet):
     module = "tqdm.std"
 
     def reducers(self) -> Mapping[type, Reducer]:
-        return {std.tqdm: reduce_bar, utils.ObjectWrapper: reduce_wrapper}
+        return {std.tqdm: reduce_bar, _monitor.TMonitor: reduce_monitor, utils.ObjectWrapper: reduce_wrapper}
 
     def before_fork(self) -> dict[str, int]:
         # A commit may fall between a bar's acquire and release; locks of a library are not saved as objects.

@@ -1,4 +1,4 @@
-"""`forkpoint key export|import FILE`: carry a store's key to another machine."""
+"""`forkpoint key export|import FILE`: carry a store's key to another machine; `key rotate`: give it another one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from forkpoint.cli import options
 from forkpoint.cli.outcome import Outcome
+from forkpoint.errors import IntegrityError
 
 
 @click.group("key")
@@ -45,3 +46,20 @@ def import_key(context: click.Context, file: Path, store: Path | None) -> Outcom
     if store or context.obj:
         questions.home(store or context.obj)
     return Outcome("key", {"key": name, "did": "imported", "file": str(file)})
+
+
+@key.command("rotate")
+@options.store_option
+@click.pass_context
+def rotate_key(context: click.Context, store: Path | None) -> Outcome:
+    """Seal the store anew under a new key: with the old one nothing of it can be read or forged any more."""
+    from forkpoint.cli import store as questions
+    from forkpoint.journal import keys, rekey
+    from forkpoint.journal import verify as invariants
+
+    home = questions.home(store or context.obj)
+    damages = invariants.verify(home).damages
+    if damages:
+        raise IntegrityError(f"a damaged store keeps its key: {damages[0]}", hint="`forkpoint verify` names all damage")
+    done = rekey.rekey(home.path)
+    return Outcome("key", {"key": done.home.key_id, "did": "rotated", "file": keys.location(done.home.key_id)})

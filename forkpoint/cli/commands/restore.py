@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from forkpoint import errors
 from forkpoint import settings as choices
 from forkpoint.order import become
 from forkpoint.say import say
@@ -18,7 +17,7 @@ from forkpoint.say import say
 @click.option("--cwd", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Go on in this directory.")
 @click.option("--files", type=click.Choice(["rollback", "leave"]), default="rollback", help="What to do with files.")
 @click.option("--force", is_flag=True, help="Go on though files have changed since.")
-@click.option("--trust", is_flag=True, help="Accept a store that was made with another key.")
+@click.option("--trust", is_flag=True, help="Take a store whose key is not here by its checksums, under a new key.")
 @click.option("--accept-rollback", is_flag=True, help="Go on with a store that is older than this machine knows it.")
 @click.option("-q", "quiet", is_flag=True, help="Say only what must be said.")
 def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> None:
@@ -28,13 +27,8 @@ def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> No
     from forkpoint.journal.reader import Reader
     from forkpoint.restore import changes
 
-    if options["trust"]:
-        raise errors.RestoreFailed(
-            "--trust is not there yet: a store is not re-keyed",
-            hint="`forkpoint key export` where the store was made and `forkpoint key import` here let it be restored",
-        )
     settings = choices.load({"store": options["store"], "quiet": quiet})
-    store = home.open_home(str(settings.store))
+    store = comeback.trusted(str(settings.store)) if options["trust"] else home.open_home(str(settings.store))
     if options["accept_rollback"]:
         comeback.accept_rollback(store)
     run = comeback.wait_until_dead(store, ref)

@@ -14,6 +14,7 @@ from forkpoint import errors
 from forkpoint import settings as choices
 from forkpoint.order import Order, become, interpreter_flags
 from forkpoint.say import say
+from forkpoint.secrecy import redacted
 
 if TYPE_CHECKING:
     from forkpoint.journal.runs import RunInfo
@@ -128,12 +129,12 @@ def _prepare(
     second.
     """
     from forkpoint.cli import comeback, resumption
-    from forkpoint.journal import home, lineage
+    from forkpoint.journal import home, keys, lineage
 
     try:
         store = home.create(str(settings.store))
         info = _new_run(settings, kind, target, arguments)
-        order = _order(settings, info)
+        order = _order(settings, info, kind, target, arguments)
         environment = seeded(dict(os.environ))
         if after is not None:
             found = resumption.restarted(store, settings, after)
@@ -151,6 +152,8 @@ def _prepare(
         hint = getattr(problem, "hint", "")
         raise errors.StartFailed(f"the run could not begin: {problem}", hint=hint) from problem
     if not settings.quiet:
+        if keys.device(store.key_id) != store.identity[0]:
+            say("the key lies on another filesystem than the store, which needs it: `forkpoint key export`")
         say(f"store {store.path}, a commit every {policy(settings)}, run {order.run['id'][:8]}{where}")
     return order, environment
 
@@ -159,15 +162,16 @@ def _rehearse(settings: choices.Settings, kind: Any, target: str, arguments: lis
     from forkpoint.cli import dryrun
 
     info = _new_run(settings, kind, target, arguments)
-    sys.exit(dryrun.rehearse(settings, info, _order(settings, info), seeded(dict(os.environ))))
+    order = _order(settings, info, kind, target, arguments)
+    sys.exit(dryrun.rehearse(settings, info, order, seeded(dict(os.environ))))
 
 
-def _order(settings: choices.Settings, info: RunInfo) -> Order:
+def _order(settings: choices.Settings, info: RunInfo, kind: Any, target: str, arguments: list[str]) -> Order:
     """What begins a run; its lease is not held yet."""
     return Order(
-        kind=info.facts["kind"],
-        target=info.argv[0],
-        arguments=list(info.argv[1:]),
+        kind=kind,
+        target=target,
+        arguments=arguments,
         run=info.fields(),
         lease_fd=-1,
         settings=choices.as_plain(settings),
@@ -183,7 +187,7 @@ def _new_run(settings: choices.Settings, kind: str, target: str, arguments: list
     return RunInfo(
         id=home.new_id(),
         program=target if kind != "command" else "-c",
-        argv=(target, *arguments),
+        argv=(target, *redacted(arguments)),
         cwd=os.getcwd(),
         identity=resumption.identity(kind, target, arguments, settings.run_key),
         created_at=datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds"),

@@ -31,6 +31,12 @@ def gen(n):
         yield i
 
 
+def ending():
+    commit()
+    return
+    yield
+
+
 class Probe:
     def __bool__(self):
         return commit(False)
@@ -40,9 +46,6 @@ class Probe:
 
     def __repr__(self):
         return commit("probe")
-
-    def __format__(self, spec):
-        return commit("formatted")
 
     def __contains__(self, item):
         return commit(True)
@@ -54,21 +57,30 @@ class Probe:
         return commit(0)
 
     def __getattr__(self, name):
-        return commit(5)
+        commit()
+        raise AttributeError(name)
 
     def __iter__(self):
         return gen(1)
 
 
 class New:
+    begun = False
+
     def __new__(cls):
         commit()
         return super().__new__(cls)
 
+    def __init__(self):
+        self.begun = True
+
 
 class Dying:
+    died = 0
+
     def __del__(self):
         commit()
+        Dying.died += 1
 
 
 class Unequal:
@@ -115,7 +127,7 @@ def lru_cache():
     def cached(n):
         return commit(n * 2)
 
-    return cached(2) == 4
+    return cached(2) == 4 and cached.cache_info().currsize == 1
 
 
 def class_body():
@@ -134,11 +146,11 @@ def asyncio_task():
 
 def del_():
     Dying()
-    return True
+    return Dying.died == 1
 
 
 def new():
-    return type(New()) is New
+    return New().begun
 
 
 def bool_():
@@ -164,19 +176,19 @@ def not_equal():
 
 
 def f_string():
-    return f"{Probe()}" == "formatted"
+    return f"{[Probe()]:}" == "[probe]"
 
 
 def f_string_repr():
-    return f"{Probe()!r}" == "probe"
+    return f"{[Probe()]!r}" == "[probe]"
 
 
 def next_with_default():
-    return next(gen(1), None) == 0
+    return next(ending(), 7) == 7
 
 
 def getattr_with_default():
-    return getattr(Probe(), "missing", 1) == 5
+    return getattr(Probe(), "missing", 1) == 1
 
 
 def import_():
@@ -209,9 +221,9 @@ def itertools_over():
 def abc_hook():
     class Meta(abc.ABCMeta):
         def __instancecheck__(cls, instance):
-            return commit(True)
+            return commit("yes")
 
-    return isinstance(1, types.new_class("Hooked", (), {"metaclass": Meta}))
+    return True is isinstance(1, types.new_class("Hooked", (), {"metaclass": Meta}))
 
 
 def sub_callback():

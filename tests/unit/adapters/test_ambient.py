@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import decimal
 import gc
-import importlib.metadata
 import io
 import logging
 import os
+import pickle
 import random
 import signal
 import subprocess
@@ -21,9 +21,10 @@ import numpy as np
 import pytest
 from in_memory import dumps, loads
 
+from forkpoint import secrecy
 from forkpoint.capture import adapters as adapter_files
 from forkpoint.capture import ambient, provenance
-from forkpoint.capture.adapters import environment, library_changes, warning_filters
+from forkpoint.capture.adapters import environment, library_changes, tracing, warning_filters
 from forkpoint.errors import ForkpointWarning, RestoreFailed
 
 
@@ -190,7 +191,7 @@ def test_secret_named_variables_are_never_saved(
 
 @pytest.mark.parametrize("name", ["PWD", "PATH", "HOME", "OMP_NUM_THREADS", "MONKEY", "KEYBOARD", "PASSES", "LANG"])
 def test_ordinary_names_are_no_secrets(name: str) -> None:
-    assert not environment.is_secret(name)
+    assert not secrecy.is_secret(name)
 
 
 def test_umask_recursion_limit_lists_and_collector_settings() -> None:
@@ -331,12 +332,6 @@ def test_a_failure_names_its_adapter() -> None:
         ambient.restore(state)
 
 
-def test_versions_are_those_that_the_metadata_says() -> None:
-    found = provenance._installed()
-    for distribution in importlib.metadata.distributions():
-        assert found[provenance._normal(distribution.metadata["Name"])] == distribution.version
-
-
 def test_provenance_is_plain_and_names_the_versions() -> None:
     facts = provenance.collect([sys.modules["__main__"]])
     import json
@@ -345,3 +340,16 @@ def test_provenance_is_plain_and_names_the_versions() -> None:
     assert facts["python"] == sys.version and facts["cpu"]["usable"] >= 1
     main = getattr(sys.modules["__main__"], "__file__", None)  # a worker of pytest-xdist has none
     assert set(facts["sources"]) <= {os.path.realpath(main or "")}
+
+
+if sys.version_info >= (3, 12):
+
+    def test_a_tool_of_sys_monitoring_keeps_its_number_and_its_events_are_named_as_lost() -> None:
+        sys.monitoring.use_tool_id(3, "mine")
+        state = tracing.ADAPTER.before_fork()
+        sys.monitoring.free_tool_id(3)
+        with pytest.raises(TypeError, match="'mine'"):
+            pickle.dumps(state["events"][0])
+        tracing.ADAPTER.restore(state)
+        assert sys.monitoring.get_tool(3) == "mine"
+        sys.monitoring.free_tool_id(3)

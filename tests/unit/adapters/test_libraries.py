@@ -250,6 +250,16 @@ def test_a_bar_on_stderr_stays_on_stderr_and_survives_its_breaking() -> None:
     assert list(quiet) == [1, 2, 3]
 
 
+def test_the_monitor_of_the_bars_comes_back_at_work_also_when_there_is_no_bar_left() -> None:
+    list(tqdm.tqdm([1], disable=True))
+    monitor = tqdm.tqdm.monitor
+    data = dumps([monitor, monitor._atexit_signal])
+    monitor.exit()  # a restored process has none
+    back, at_exit = loads(data)
+    assert back is not monitor and back.is_alive() and back is tqdm.tqdm.monitor and at_exit.__self__ is back
+    assert again(back) is back
+
+
 def test_the_lock_of_the_bars_is_held_again_where_it_was() -> None:
     lock = tqdm.tqdm.get_lock()
     with lock:

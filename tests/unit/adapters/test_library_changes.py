@@ -15,6 +15,7 @@ import pytest
 
 from forkpoint.capture import assignments, roots
 from forkpoint.capture.adapters import library_changes
+from forkpoint.encode import tombstones
 
 Run = Callable[[str], types.ModuleType]
 
@@ -56,6 +57,12 @@ def test_assignments_are_found_in_bodies_functions_and_methods_but_not_those_to_
     found = assignments.find([module])
     assert {"flag", "extra", "thing", "by_string", "deep"} <= found.names and "mine" not in found.names
     assert (json, "flag") in found.targets and (statistics.NormalDist, "extra") in found.targets
+
+
+def test_what_was_not_restored_is_not_touched_by_looking(run: Run) -> None:
+    module = run("class C:\n    def method(self, other):\n        other.found = 1\n")
+    module.lost = module.C.lost = tombstones.make("lost", "thing", "gone")
+    assert "found" in assignments.find([module]).names
 
 
 def test_own_functions_wrappers_instances_and_elements_are_the_programs_wherever_they_lie(

@@ -117,6 +117,14 @@ def test_write_protection_of_owner_and_view_come_back_each_on_its_own(
     assert v.base is b
 
 
+def test_a_view_of_one_of_numpys_own_classes_has_its_owner_for_its_base(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "m.dat", dtype="f8", mode="w+", shape=(4, 4))
+    records = np.zeros(3, [("a", "i4"), ("b", "f8")]).view(np.recarray)
+    for owner in (records, mapped):
+        back, view = again((owner, owner[1:]))
+        assert view.base is back and np.array_equal(view, owner[1:])
+
+
 def test_an_array_that_holds_itself_and_views_of_itself() -> None:
     a = np.empty(3, dtype=object)
     a[:] = [a, a[1:], {"inner": a}]

@@ -35,6 +35,17 @@ def test_project_modules_are_by_value_and_libraries_are_imports_in_order(project
     assert order == list(found.imports)
 
 
+def test_a_module_that_a_library_made_by_hand_beneath_itself_is_the_librarys(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("json.kernels.k1", "made_by_the_program"):
+        module = types.ModuleType(name)
+        module.__file__ = str(tmp_path / "k1.py")
+        monkeypatch.setitem(sys.modules, name, module)
+    found = {module.__name__ for module in roots.find().by_value}
+    assert "made_by_the_program" in found and "json.kernels.k1" not in found
+
+
 def test_what_libraries_own_is_named_but_not_what_the_program_put_there(
     project: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

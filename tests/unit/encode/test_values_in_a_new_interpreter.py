@@ -13,6 +13,8 @@ import pytest
 import forkpoint
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.xdist_group("values")
+"""All on the worker that made the outcomes."""
 
 
 def read_cases() -> list[dict[str, str]]:

@@ -67,6 +67,13 @@ def test_a_file_removed_after_the_point_is_written_again() -> None:
     assert actions(decide([recorded("/gone", b"x")], kept={"pod": b"x"})) == [("write", "/gone")]
 
 
+def test_a_database_is_left_alone_and_is_as_it_was_last_where_it_is_gone() -> None:
+    database = WrittenFile("/db", "database", 3, 0o600, None, "", "")
+    touches = [Touch("/db", "replace", regular(text), kept) for text, kept in ((b"old", "1"), (b"newer", "2"))]
+    assert decide([database], touches, here={"/db": b"another"}) == []
+    assert [(s.action, s.size, s.origin) for s in decide([database], touches)] == [("write", 5, touches[1])]
+
+
 def test_a_file_made_after_the_point_is_moved_aside() -> None:
     assert actions(decide(touches=[Touch("/new", "change", ABSENT)], here={"/new": b"x"})) == [("remove", "/new")]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,16 @@ def test_before_the_first_commit_point_nothing_is_noted_or_kept(store: Home, wat
     watched.at_commit(())
     Path("later").write_text("new")
     assert noted(store) == [("later", "change", "absent")]
+
+
+def test_a_database_that_is_removed_is_kept_though_no_event_told_of_its_making(store: Home, watch: Watch) -> None:
+    watched = watch()
+    with closing(sqlite3.connect("made.db")) as database:
+        database.execute("create table t(x)")
+        watched.at_commit(descriptors.opened(()))
+    os.remove("made.db")
+    (touch,) = filelog.touches(store, RUN)
+    assert content(store, touch).startswith(b"SQLite format 3")
 
 
 def test_renaming_over_removing_and_directories_are_noted(store: Home, watch: Watch) -> None:

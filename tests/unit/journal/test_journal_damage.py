@@ -283,6 +283,18 @@ def test_a_lost_journal_is_rebuilt_from_the_packs(program: Program) -> None:
     assert verify(program.home).damages == ()
 
 
+@pytest.mark.parametrize("word", [b"pack TEXT NOT NULL, packs", b"CREATE TABLE gap", b"seq INTEGER"])
+def test_a_journal_whose_columns_have_other_names_is_damaged_like_any_other(program: Program, word: bytes) -> None:
+    states = _history(program)
+    journal = Path(program.home.path, "journal.db")
+    whole = journal.read_bytes()
+    journal.write_bytes(whole.replace(word, bytes([word[0] ^ 1]) + word[1:]))
+    assert journal.read_bytes() != whole
+    id, state, named = _restored(program.home, program.run.id)
+    assert (id, state) == (list(states)[-1], states[id]) and named
+    assert verify(program.home).damages
+
+
 def test_without_the_key_nothing_is_parsed(program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _history(program)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nobody"))

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.xdist_group("drives")
+
 _POOLS: dict[str, Callable[[random.Random], Any]] = {
     "small": lambda chance: chance.randrange(-5, 5),
     "scales": lambda chance: chance.uniform(-1, 1) * 10 ** chance.randrange(-20, 20),

@@ -7,6 +7,8 @@ from pathlib import Path
 import driver
 import pytest
 
+pytestmark = pytest.mark.xdist_group("transitions")
+
 REFUSED = {
     "bool": "a condition is asking A.__bool__()",
     "hash": "a dict is asking A.__hash__()",

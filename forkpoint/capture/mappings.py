@@ -1,0 +1,64 @@
+"""Files that the program has mapped for writing: a fork shares these pages, and its child would see what the program
+does to them later. They are copied at the commit point, and the child gets the copies in their place.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from forkpoint import _native
+from forkpoint.errors import Refused
+from forkpoint.limits import MAPPED_BYTES_MAX
+
+_SHARED: Final = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) .w.s \S+ \S+ [1-9]\d* +(/.*)$", re.MULTILINE)
+_NO_FILES: Final = (b"/dev/zero", b"/dev/nvidia", b"/memfd:", b"/SYSV")
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """`text` is /proc/self/maps where there are any; `copies` are addresses and what was there, `paths` the files."""
+
+    text: str = ""
+    copies: tuple[tuple[int, bytes], ...] = ()
+    paths: frozenset[str] = frozenset()
+
+
+_none_at: list[int] = []
+"""How many files had been mapped when there was last no mapping; looking for them takes a millisecond."""
+
+
+def at_commit() -> Mappings:
+    """In the program. Raises Refused where more is mapped than can be copied while it is stopped."""
+    count = _native.files_mapped()
+    if _none_at == [count] and count >= 0:
+        return Mappings()
+    with open("/proc/self/maps", "rb") as file:
+        text = file.read()
+    spans = [
+        (int(low, 16), int(high, 16), path)
+        for low, high, path in _SHARED.findall(text)
+        if not path.startswith(_NO_FILES) and not path.endswith(b" (deleted)")
+    ]
+    _none_at[:] = [] if spans else [count]
+    if not spans:
+        return Mappings()
+    name = os.fsdecode(spans[0][2])
+    if sum(high - low for low, high, _ in spans) > MAPPED_BYTES_MAX:
+        raise Refused(
+            f"{name} is mapped for writing, and more than {MAPPED_BYTES_MAX >> 20} MiB in all cannot be held still",
+            hint="commits are taken while less is mapped for writing; modes 'r' and 'c' do not count",
+        )
+    try:
+        copies = tuple((low, _native.memory_read(low, high - low)) for low, high, _ in spans)
+    except OSError as problem:
+        raise Refused(f"{name} is mapped beyond its end") from problem
+    return Mappings(os.fsdecode(text), copies, frozenset(os.fsdecode(path) for _, _, path in spans))
+
+
+def hold_still(mappings: Mappings) -> None:
+    """In the child, before it reads any object."""
+    for address, content in mappings.copies:
+        _native.memory_replace(address, content)

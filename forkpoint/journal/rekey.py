@@ -1,0 +1,117 @@
+"""A store put under a new key: what its checksums vouch for is written anew, with new ids, tags and chain.
+
+For a store from elsewhere whose key is not here, when the user trusts it, and for changing the key of one's own. All
+restore points come over whose packs are all there, whichever of them the journal still named; runs keep their ids.
+
+The new packs are written beside the old ones, then the journal is removed, then FORMAT is replaced: that rename is the
+change of key. Dying before it leaves the old store, whose journal is made good from its packs; dying after it the new
+one, likewise. What is left over of the other is swept by the next forgetting. Under writer.lock, no run alive.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+
+from forkpoint import errors
+from forkpoint.journal import anchor, connection, handover, home, known, lease, manifest, pack, packfile, rebuild, rows
+from forkpoint.journal.home import Home
+from forkpoint.journal.unkeyed import Packs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rekeyed:
+    """What came over: the store under its new key, and how many restore points; `lost` says why some did not."""
+
+    home: Home
+    points: int
+    lost: tuple[str, ...]
+
+
+def rekey(path: str) -> Rekeyed:
+    """Put the store at `path` under a new key. Nothing of it is authenticated here.
+
+    Raises `Locked` while a run of it is alive, `NoStore` or `IntegrityError` when it is not a store.
+    """
+    new = home.successor(path)
+    with new.writer_lock():
+        alive = [run for run in _runs(new) if lease.is_alive(new, run)]
+        if alive:
+            raise errors.Locked(f"run {alive[0]} is alive", hint="wait until it ends, or stop it first")
+        names = packfile.all_packs(new)
+        done, lost = _copy(new, Packs(new, names))
+        _remove(new, "", ("journal.db", "journal.db-wal", "journal.db-shm"))
+        home.install(new)
+        _enter(new, done)
+        _sweep(new, names)
+    return Rekeyed(new, len(done), tuple(lost))
+
+
+def _runs(store: Home) -> list[str]:
+    with store.held("leases") as directory:
+        return [name.removesuffix(".lock") for name in os.listdir(directory) if name.endswith(".lock")]
+
+
+_Done = tuple[handover.PackInfo, manifest.Envelope]
+
+
+def _copy(new: Home, packs: Packs) -> tuple[list[_Done], list[str]]:
+    """Every whole restore point into a new pack; chunks that an earlier one brought over are not written again."""
+    ids: dict[bytes, bytes] = {}
+    where: dict[bytes, str] = {}
+    done: list[_Done] = []
+    lost: list[str] = []
+    for envelope in rebuild.in_order(packs.envelopes):
+        point = envelope.manifest
+        writer = pack.PackWriter(new, envelope.run, point.point, where)
+        try:
+            for chunk in dict.fromkeys(chunk for pod in point.pods for chunk in pod.chunks):
+                if chunk not in ids or not writer.holds([ids[chunk]]):
+                    head, data = packs.read(chunk)
+                    ids[chunk] = writer.put(data, head.kind, head.itemsize)
+        except errors.IntegrityError as problem:
+            writer.abandon()
+            lost.append(f"restore point {point.point[:12]} does not come over: {problem}")
+            continue
+        pods = tuple(dataclasses.replace(pod, chunks=tuple(ids[chunk] for chunk in pod.chunks)) for pod in point.pods)
+        info = writer.finish(dataclasses.replace(point, pods=pods))
+        known.drop(new, envelope.run.id, point.point)
+        where.update((chunk, info.pack) for pod in pods for chunk in pod.chunks if chunk not in where)
+        done.append((info, envelope))
+    return done, lost
+
+
+def _enter(new: Home, done: list[_Done]) -> None:
+    """The journal of the new store."""
+    db = connection.open_writer(new)
+    try:
+        with connection.transaction(db):
+            number, tag = 0, b""
+            for info, envelope in done:
+                rows.insert_run(db, new, envelope.run)
+                fields = {**handover.point_fields(envelope.manifest), "commit_ms": 0.0}
+                number, tag = rows.insert_point(db, new, info, fields)
+    finally:
+        db.close()
+    if done:
+        anchor.write(new, anchor.Anchor(number, tag, done[-1][0].point, done[-1][0].pack))
+    else:
+        anchor.begin(new)
+
+
+def _sweep(new: Home, packs: list[str]) -> None:
+    """The old packs, and what the old key had sealed in leases/: the logs of changed files, the known chunks."""
+    for name in packs:
+        _remove(new, f"packs/{name[:2]}", (name,))
+    with new.held("leases") as directory:
+        sealed = [name for name in os.listdir(directory) if not name.endswith((".lock", ".end"))]
+    _remove(new, "leases", sealed)
+
+
+def _remove(store: Home, directory: str, names: tuple[str, ...] | list[str]) -> None:
+    with store.held(*filter(None, directory.split("/"))) as held:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=held)
+        os.fsync(held)

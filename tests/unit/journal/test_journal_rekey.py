@@ -1,0 +1,128 @@
+"""A store under another key: everything comes over, dying on the way loses nothing, and damage stays behind, named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from journal_program import Program, State, content
+
+from forkpoint import errors
+from forkpoint.journal import home as homes
+from forkpoint.journal import keys, rebuild, rekey
+from forkpoint.journal.home import Home
+from forkpoint.journal.reader import Reader
+from forkpoint.journal.retention import Policy, forget
+from forkpoint.journal.verify import verify
+
+SHARED = os.urandom(400)
+
+
+def _history(program: Program, count: int = 3) -> dict[str, State]:
+    """Some restore points that share a chunk, by id; their program is dead."""
+    states = [[SHARED, os.urandom(200) + bytes([step])] for step in range(count)]
+    made = {
+        program.commit(state, created_at=f"2026-01-01T00:00:0{step}+00:00"): state for step, state in enumerate(states)
+    }
+    program.die()
+    return made
+
+
+def _states(home: Home) -> dict[str, State]:
+    with Reader(home) as reader:
+        assert not reader.damages
+        return {point.id: content(home, reader.plan(point)) for point in reader.points()}
+
+
+def _lose_key(home: Home) -> None:
+    Path(keys.location(home.key_id)).unlink()
+
+
+def test_a_store_whose_key_is_lost_comes_over_whole_and_is_sound(program: Program) -> None:
+    states = _history(program)
+    _lose_key(program.home)
+    with pytest.raises(errors.KeyMissing):
+        homes.open_home(program.home.path)
+    done = rekey.rekey(program.home.path)
+    assert (done.points, done.lost) == (3, ())
+    again = homes.open_home(program.home.path)
+    assert _states(again) == states
+    checked = verify(again)
+    assert not checked.damages and not checked.notes
+    with Reader(again) as reader:
+        assert reader.newest_sound(program.run.id).point.id == list(states)[-1]
+
+
+def test_what_the_old_key_sealed_is_worth_nothing_under_the_new_one(program: Program) -> None:
+    _history(program)
+    kept = {path.name: path.read_bytes() for path in Path(program.home.path, "packs").rglob("*") if path.is_file()}
+    rekey.rekey(program.home.path)
+    for name, data in kept.items():
+        Path(program.home.path, "packs", name[:2]).mkdir(exist_ok=True)
+        Path(program.home.path, "packs", name[:2], name).write_bytes(data)
+    home = homes.open_home(program.home.path)
+    assert home.key != program.home.key
+    assert len(_states(home)) == 3
+    assert all(rebuild.run_of(home, name) is None for name in kept)
+
+
+def test_restore_points_around_forgotten_ones_keep_their_order(program: Program) -> None:
+    """The oldest that is left has the longest line of children: ordered by that, it would come out as the newest."""
+    made = [
+        program.commit(
+            [bytes([n]) * 99], created_at=f"2026-01-01T00:00:0{n}+00:00", label="x" if n in (0, 1, 2, 5) else None
+        )
+        for n in range(6)
+    ]
+    program.die()
+    forget(program.home, Policy(1, keep_labelled=True))
+    rekey.rekey(program.home.path)
+    with Reader(homes.open_home(program.home.path)) as reader:
+        assert [point.id for point in reader.points()] == [made[n] for n in (5, 2, 1, 0)]
+
+
+def test_a_damaged_chunk_stays_behind_with_its_restore_point_and_is_named(program: Program) -> None:
+    *_, newest = states = _history(program)
+    with Reader(program.home) as reader:
+        pack = reader.resolve(newest).pack
+    path = Path(program.home.path, "packs", pack[:2], pack)
+    data = bytearray(path.read_bytes())
+    data[data.index(states[newest][1])] ^= 1
+    path.write_bytes(data)
+    done = rekey.rekey(program.home.path)
+    assert done.points == 2
+    assert set(_states(done.home)) == set(states) - {newest}
+
+
+def test_a_live_run_is_left_alone(program: Program) -> None:
+    program.commit([SHARED])
+    with pytest.raises(errors.Locked):
+        rekey.rekey(program.home.path)
+    assert len(_states(program.home)) == 1
+
+
+@pytest.mark.parametrize("step", ["install", "_enter", "_sweep"])
+def test_dying_on_the_way_leaves_the_old_store_or_the_new_one_with_everything_in_it(
+    program: Program, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states = _history(program)
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(homes if step == "install" else rekey, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            rekey.rekey(program.home.path)
+    home = homes.open_home(program.home.path)
+    assert (home.key == program.home.key) == (step == "install")
+    with Reader(home) as reader:
+        found = {point.id: content(home, reader.plan(point)) for point in reader.points()}
+    assert found == states
+    after = Program(home, program.run.id, list(states)[-1])
+    after.commit([b"more"])
+    after.die()
+    forget(home, Policy(9))
+    checked = verify(home)
+    assert not checked.damages and not checked.notes and len(checked.points) == 4
