@@ -36,6 +36,7 @@ from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
+from forkpoint.snapshot.staging import Staging
 
 
 def now() -> str:
@@ -62,6 +63,7 @@ class Engine:
         self.rehearsal = Rehearsal() if settings.dry_run else None
         self._lease = held
         self._files = Files(store, info.id, settings.max_file_bytes)
+        self._staging = Staging(settings.max_staging_bytes)
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
         self._point = ""
@@ -208,6 +210,7 @@ class Engine:
             lambda side: write(side, self._writing(), moment),
             keep_fds=(self._lease.fd,),
             deadline_seconds=limits.CHILD_DEADLINE_SECONDS,
+            staging=self._staging.request(),
         )
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
@@ -261,6 +264,7 @@ class Engine:
             files=self._files,
             places=self.places,
             losses=self.losses,
+            staging=self._staging,
         )
 
     def poll(self, timeout: float | None = 0.0) -> None:
@@ -291,12 +295,15 @@ class Engine:
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
             self.losses.learn(self._point, report.message)
+            self._staging.learn()
             self._files.look_for_unseen()
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
             if report.seq >= 0:
                 self.places.avoid(self._codes[report.seq])
         else:
+            if report.status == "?":
+                self._staging.give_up()
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
 
     # ------------------------------------------------------------------ coming back

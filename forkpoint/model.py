@@ -154,9 +154,13 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the encode stage made of a program: the pods, and what it could not say."""
+    """What the encode stage made of a program: the pods, and what it could not say.
+
+    `buffers` are the pods of large buffers with the addresses they were read from.
+    """
 
     pods: tuple[Pod, ...]
+    buffers: tuple[tuple[int, Pod], ...]
     tombstones: tuple[Tombstone, ...]
     variables: tuple[Variable, ...]
 
