@@ -9,7 +9,15 @@ NULL: Final[object]
 # forkside.c
 DESCRIPTOR_MIN: Final[int]
 
-def fork(keep: Sequence[int], output: int, /) -> tuple[int, int, int]: ...
+def fork(
+    keep: Sequence[int], output: int, staging: tuple[int, int, bytes] | None, /
+) -> tuple[int, int, int, int, int]: ...
+
+# staging.c
+RANGES_MAX: Final[int]
+
+def buffer_address(buffer: object, /) -> int: ...
+def is_staged(address: int, /) -> bool: ...
 
 # keeper.c
 def work(body: Callable[[], object], seconds: float, /) -> NoReturn: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +21,13 @@ from forkpoint.journal import committer, known, pack
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
-from forkpoint.model import EXCLUDED, CapturedStack, Manifest, ProgramImage, Refusal, Trigger
+from forkpoint.model import EXCLUDED, CapturedStack, Manifest, Pod, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
 from forkpoint.places import Places
 from forkpoint.report import Report
 from forkpoint.snapshot import forker
+from forkpoint.snapshot.hotness import Found
+from forkpoint.snapshot.staging import Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class Writing:
     files: Files
     losses: Losses
     places: Places
+    staging: Staging
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         ambient={**ambient.capture(moment.before), "forkpoint": registry.capture()},
         facts=ambient.facts(),
     )
-    packing = pack.PackWriter(at.home, at.run, moment.point, known.load(at.home, at.run.id, at.parent))
+    before = known.load(at.home, at.run.id, at.parent)
+    packing = pack.PackWriter(at.home, at.run, moment.point, before)
     kept = at.files.store(packing, moment.files, moment.mappings.paths)  # first: the program goes on changing them
     reducers = {**ambient.reducers(), **registry.adapters}
     encoded = pickler.encode(
@@ -107,7 +111,12 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         location=str(moment.stack.location),
         complete=all(stone.reason == EXCLUDED for stone in tombstones),
         stdout_bytes=moment.stdout_bytes,
-        split_ms={"wait": split.wait_ms, "capture": split.capture_ms, "fork": split.fork_ms},
+        split_ms={
+            "wait": split.wait_ms,
+            "capture": split.capture_ms,
+            "stage": split.stage_ms,
+            "fork": split.fork_ms,
+        },
         stop_ms=split.stop_ms,
         bytes_total=sum(pod.length for pod in pods),
         pods=pods,
@@ -118,6 +127,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         provenance=_provenance(at, moment),
     )
     written = packing.finish(manifest)
+    at.staging.tell(_changes(encoded.buffers, before) if before else None)
     committer.exec_committer(
         at.home,
         at.run,
@@ -132,6 +142,14 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         message=at.losses.message(tombstones),
     )
     raise AssertionError("this process has become the committer")
+
+
+def _changes(buffers: Sequence[tuple[int, Pod]], before: Mapping[bytes, str]) -> list[Found]:
+    """What changed of each large buffer since the commit whose chunks were `before`."""
+    return [
+        Found(address, pod.length, sum(chunk not in before for chunk in pod.chunks) / len(pod.chunks))
+        for address, pod in buffers
+    ]
 
 
 def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:

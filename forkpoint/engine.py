@@ -36,6 +36,7 @@ from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
+from forkpoint.snapshot.staging import Staging
 
 
 def now() -> str:
@@ -62,6 +63,7 @@ class Engine:
         self.rehearsal = Rehearsal() if settings.dry_run else None
         self._lease = held
         self._files = Files(store, info.id, settings.max_file_bytes)
+        self._staging = Staging(settings.max_staging_bytes)
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
         self._point = ""
@@ -106,9 +108,13 @@ class Engine:
         self._trigger = Autosave(self)
         self._trigger.start()
 
-    def _watch_files(self, known: Iterable[str]) -> None:
+    def _watch_files(self, known: Iterable[str], own_databases: Iterable[str] = ()) -> None:
         self._files.watch(
-            known=known, after_a_point=self.restored, committing=lambda: self.busy, failed=self._tell_once
+            known=known,
+            own_databases=own_databases,
+            after_a_point=self.restored,
+            committing=lambda: self.busy,
+            failed=self._tell_once,
         )
 
     def pause(self) -> None:
@@ -204,6 +210,7 @@ class Engine:
             lambda side: write(side, self._writing(), moment),
             keep_fds=(self._lease.fd,),
             deadline_seconds=limits.CHILD_DEADLINE_SECONDS,
+            staging=self._staging.request(),
         )
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
@@ -257,6 +264,7 @@ class Engine:
             files=self._files,
             places=self.places,
             losses=self.losses,
+            staging=self._staging,
         )
 
     def poll(self, timeout: float | None = 0.0) -> None:
@@ -287,12 +295,15 @@ class Engine:
             self.totals.bytes_new += report.bytes_new
             self.totals.child_seconds = report.commit_ms / 1000
             self.losses.learn(self._point, report.message)
+            self._staging.learn()
             self._files.look_for_unseen()
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
             if report.seq >= 0:
                 self.places.avoid(self._codes[report.seq])
         else:
+            if report.status == "?":
+                self._staging.give_up()
             self.failed(f"restore point {self._point[:12]} is missing: {report.message}")
 
     # ------------------------------------------------------------------ coming back
@@ -322,7 +333,9 @@ class Engine:
         finally:
             source.close()
         self.parent, self.stdout_before, self.restored = manifest.point, manifest.stdout_bytes, True
-        self._watch_files(elsewhere(file.path) for file in manifest.files)
+        put_back = [file.path for file in manifest.files if file.kind == "database" and file.pod is not None]
+        own = [elsewhere(path) for path in put_back if not path.endswith("-wal")]
+        self._watch_files((elsewhere(file.path) for file in manifest.files), own)
         captured = image.stack
         assert captured is not None
         return lambda: self._resume(captured, Checkpoint(manifest.point, restored=True))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from forkpoint import errors
 from forkpoint.capture import in_place
 from forkpoint.capture.descriptors import OpenFile
-from forkpoint.capture.written import Written
+from forkpoint.capture.written import Written, look
 from forkpoint.encode.written import FileWriter
 from forkpoint.journal import contents, filelog
 from forkpoint.journal.home import Home
@@ -23,13 +23,15 @@ from forkpoint.model import ChunkSink, FileState, Touch
 @dataclass(frozen=True, slots=True)
 class AtCommit:
     """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), those open
-    for reading with their sizes, the wall clock in nanoseconds, and what small files held that may change in place."""
+    for reading with their sizes, the wall clock in nanoseconds, what small files held that may change in place, and the
+    marks of databases."""
 
     states: Mapping[str, FileState]
     writing: Mapping[str, bool]
     reading: Mapping[str, int]
     committed_ns: int
     held: Mapping[str, bytes]
+    databases: Mapping[str, str]
 
 
 class Files:
@@ -45,13 +47,14 @@ class Files:
         self,
         *,
         known: Iterable[str],
+        own_databases: Iterable[str],
         after_a_point: bool,
         committing: Callable[[], bool],
         failed: Callable[[str], None],
     ) -> None:
         """Note every change from here on; later calls do nothing.
 
-        `known`: paths that the restore point this process came from names.
+        `known`: paths that the restore point this process came from names; `own_databases`: those it has put back.
         """
         if self._written is not None:
             return
@@ -61,6 +64,7 @@ class Files:
                 ignored=(self._home.path,),
                 before=filelog.touches(self._home, self._run),
                 known=known,
+                own_databases=own_databases,
                 after_a_point=after_a_point,
                 max_bytes=self._max_bytes,
                 committing=committing,
@@ -78,12 +82,14 @@ class Files:
     def at_commit(self, opened: Sequence[OpenFile]) -> AtCommit:
         """In the program: microseconds for each file changed since the last commit point."""
         if self._written is None:
-            return AtCommit({}, {}, {}, 0, {})
+            return AtCommit({}, {}, {}, 0, {}, {})
         committed_ns = time.time_ns()
         writing = self._written.at_commit(opened)
-        states = self._written.states
+        marks, databases = self._written.databases.at_commit(opened)
+        states = {**self._written.states, **{path: look(path) for path in marks}}
         reading = {file.path: file.size for file in opened if file.size and file.path not in states}
-        return AtCommit(states, writing, reading, committed_ns, in_place.read(opened, writing, states))
+        held = {**in_place.read(opened, writing, states), **databases}
+        return AtCommit(states, writing, reading, committed_ns, held, marks)
 
     def look_for_unseen(self) -> None:
         """In the program, when a commit is over: are there changed files that were not noted?"""
@@ -97,6 +103,7 @@ class Files:
             sink,
             opened=moment.writing,
             held=moment.held,
+            databases=moment.databases,
             committed_ns=moment.committed_ns,
             stored=contents.read(self._home, self._run),
             touched=_Since(self._home, self._run),

@@ -62,8 +62,8 @@ SCANNING_SHARE_MAX: Final = 0.002
 BUFFER_BYTES_MIN: Final = 64 << 10
 """Buffers from here on are pods of their own; below, a copy in the stream is cheaper than an index entry."""
 
-CHUNK_BYTES: Final = 256 << 10
-"""Fixed chunk size of buffers: small enough that 8 kB changed writes kilobytes, large enough to index a terabyte."""
+CHUNK_BYTES: Final = 128 << 10
+"""Fixed chunk size of buffers: small enough that 8 kB changed writes little more, large enough to index a terabyte."""
 
 REPORT_MESSAGE_BYTES: Final = 400
 """A child's report must fit one atomic pipe write (PIPE_BUF is 4096)."""
@@ -117,6 +117,19 @@ the machine unprotected; should half prove too little, the child is the one the 
 
 MEMORY_RESERVE_BYTES: Final = 64 << 20
 """Left over beside the copies, for the committer and for others."""
+
+HOT_SHARE: Final = 0.15
+"""Share of a buffer that changed between two commits from which on copying it beforehand costs the program less than
+the page faults of sharing it would."""
+
+STAGED_BYTES_MIN: Final = 64 << 10
+"""Smaller runs of pages are not staged: two system calls and a mapping each."""
+
+STAGING_SHARE_MAX: Final = 0.25
+"""Of the memory that is available, what the arena of hot buffers takes at most: a program's own memory comes first."""
+
+ARENA_SHARE_MAX: Final = 2
+"""An arena more than so many times as large as what is hot is given back."""
 
 MAX_OVERHEAD_PERCENT: Final = 1.0
 """The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""

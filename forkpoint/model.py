@@ -113,8 +113,9 @@ class FileState:
     inode: int = 0
 
 
-Change = Literal["append", "change", "replace"]
-"""What a program is about to do to a path: add at its file's end, change the file, put something or nothing there."""
+Change = Literal["append", "change", "replace", "database"]
+"""What a program is about to do to a path: add at its file's end, change the file, put something or nothing there, make
+a database of SQLite's there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +135,12 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """A path the program has changed, or was reading (`input`), as it was at the commit point. A `database` is left as
-    it is, and put back where it is gone.
+    """A path the program has changed, or was reading (`input`), as it was at the commit point. A `database` (or its
+    WAL) without content is left as it is, and put back where it is gone.
 
     `pod` holds the content; None for what is no file, and for files whose content is not kept, which `reason`
-    explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes.
+    explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes; of a database, its
+    mark (`databases.mark`).
     """
 
     path: str
@@ -152,9 +154,13 @@ class WrittenFile:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """What the encode stage made of a program: the pods, and what it could not say."""
+    """What the encode stage made of a program: the pods, and what it could not say.
+
+    `buffers` are the pods of large buffers with the addresses they were read from.
+    """
 
     pods: tuple[Pod, ...]
+    buffers: tuple[tuple[int, Pod], ...]
     tombstones: tuple[Tombstone, ...]
     variables: tuple[Variable, ...]
 

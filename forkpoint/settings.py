@@ -40,6 +40,7 @@ class Settings:
     keep_last: int = limits.KEEP_LAST_POINTS
     keep_within: float | None = None
     max_file_bytes: int = limits.MAX_FILE_BYTES
+    max_staging_bytes: int | None = None
     ignore_threads: tuple[str, ...] = ()
     on_error: Literal["warn", "raise"] = "warn"
     dry_run: bool = False
@@ -245,6 +246,7 @@ _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "keep_last": _count_from_one,
     "keep_within": duration,
     "max_file_bytes": size,
+    "max_staging_bytes": size,
     "ignore_threads": _globs,
     "on_error": _on_error,
     "dry_run": _flag,

@@ -32,6 +32,9 @@ static int opens_for_writing(PyObject *args)
 
 static int changes_a_file(const char *event, PyObject *args)
 {
+    if (event[0] == 's') {
+        return strcmp(event, "sqlite3.connect") == 0;
+    }
     if (event[0] != 'o') {
         return 0;
     }
@@ -111,7 +114,8 @@ PyDoc_STRVAR(audit_start_doc,
 "audit_start(callback)\n\n"
 "Call callback(event, args) before a file is opened with write intent (`open`: path, mode or None, flags), renamed,\n"
 "removed, truncated or linked (os.rename, os.remove, os.truncate, os.link, os.symlink), or a directory made or removed\n"
-"(os.mkdir, os.rmdir), in whichever thread does it, with the arguments of CPython's audit event: paths as the program\n"
+"(os.mkdir, os.rmdir), or SQLite connected to a database (sqlite3.connect), in whichever thread does it, with the\n"
+"arguments of CPython's audit event: paths as the program\n"
 "gave them. Replaces an earlier callback.");
 
 static PyObject *audit_start(PyObject *module, PyObject *function)

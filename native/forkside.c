@@ -11,7 +11,9 @@
  * this (signal.getsignal, gc.isenabled, sys.gettrace) still answers as in the program: it is about to be saved.
  *
  * The caller holds the import lock (it is re-entrant), so that nothing in here waits and lets go of the GIL. */
+#include "heap.h"
 #include "parts.h"
+#include "staging.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +25,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -260,22 +263,23 @@ static int move_up(int fd)
 }
 
 PyDoc_STRVAR(fork_doc,
-"fork(keep, output) -> (pid, pidfd, nanoseconds)\n\n"
-"Copy this process; (0, -1, 0) in the child. Main thread only, import lock held. The child keeps the descriptors\n"
+"fork(keep, output, staging) -> (pid, pidfd, nanoseconds, staging nanoseconds, staged bytes)\n\n"
+"Copy this process; (0, -1, 0, 0, 0) in the child. Main thread only, import lock held. The child keeps the descriptors\n"
 "`keep` and writes its descriptors 1 and 2 to `output` (-1: nowhere). `pidfd` is -1 where the kernel has none.\n"
+"`staging` is None or (arena address, arena bytes, ranges): whole pages to copy beforehand, as pairs of uint64.\n"
 "`nanoseconds` is what the program was stopped for. Raises OSError with nothing left open when there is no child.");
 
 static PyObject *fork_program(PyObject *module, PyObject *args)
 {
     (void)module;
-    PyObject *keep;
+    PyObject *keep, *staging;
     int output;
     int kept[KEPT_MAX];
-    if (!PyArg_ParseTuple(args, "Oi:fork", &keep, &output)) {
+    if (!PyArg_ParseTuple(args, "OiO:fork", &keep, &output, &staging)) {
         return NULL;
     }
     int count = read_kept(keep, kept);
-    if (count < 0) {
+    if (count < 0 || forkpoint_staging_load(staging) < 0) {
         return NULL;
     }
     if (PyThread_get_thread_ident() != _PyRuntime.main_thread) {
@@ -290,9 +294,16 @@ static PyObject *fork_program(PyObject *module, PyObject *args)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     ForkHooks hooks = take_hooks(interp);
     PyOS_BeforeFork();
+    long long copying = nanoseconds();
+    forkpoint_heap_trim();
+    size_t staged = forkpoint_staging_copy();
+    long long copied = nanoseconds();
     int pidfd;
     pid_t pid = clone_invisible(&pidfd);
     if (pid == 0) {
+        if (forkpoint_staging_place() < 0) {
+            _exit(EX_OSERR);
+        }
         volunteer_for_the_oom_killer();
         silence_signals();
         close_descriptors(kept, count, output);
@@ -302,9 +313,10 @@ static PyObject *fork_program(PyObject *module, PyObject *args)
         PyOS_AfterFork_Child(); /* The hooks stay put aside: this process never becomes the program again. */
         calm_interpreter(tstate);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
-        return Py_BuildValue("(iiL)", 0, -1, 0LL);
+        return Py_BuildValue("(iiLLn)", 0, -1, 0LL, 0LL, (Py_ssize_t)0);
     }
     int error = errno;
+    forkpoint_staging_keep();
     PyOS_AfterFork_Parent();
     give_hooks_back(interp, hooks);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -312,7 +324,7 @@ static PyObject *fork_program(PyObject *module, PyObject *args)
         errno = error;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    return Py_BuildValue("(iiL)", (int)pid, move_up(pidfd), nanoseconds() - began);
+    return Py_BuildValue("(iiLLn)", (int)pid, move_up(pidfd), nanoseconds() - began, copied - copying, (Py_ssize_t)staged);
 }
 
 PyMethodDef forkpoint_forkside_methods[] = {

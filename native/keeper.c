@@ -9,10 +9,10 @@
  *
  * Whoever kills the keeper (the program at the deadline, its own timer when the program is gone) kills the worker: it
  * asked for SIGKILL at its parent's death, which outlasts exec. */
+#include "maps.h"
 #include "parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -31,72 +31,22 @@ enum {
    From here on only system calls through syscall(), which is bound already: the dynamic linker's own tables may lie in
    what is dropped. */
 
-typedef struct {
-    int fd;
-    long filled, at;
-    char buffer[4096];
-} Reader;
-
-static int next_char(Reader *reader)
-{
-    if (reader->at == reader->filled) {
-        reader->filled = syscall(SYS_read, reader->fd, reader->buffer, sizeof reader->buffer);
-        reader->at = 0;
-        if (reader->filled <= 0) {
-            reader->filled = 0;
-            return -1;
-        }
-    }
-    return reader->buffer[reader->at++];
-}
-
-/* A hexadecimal number and the character after it, which is returned. */
-static int next_number(Reader *reader, uintptr_t *number)
-{
-    *number = 0;
-    for (;;) {
-        int c = next_char(reader);
-        if (c >= '0' && c <= '9') {
-            *number = *number * 16 + (uintptr_t)(c - '0');
-        }
-        else if (c >= 'a' && c <= 'f') {
-            *number = *number * 16 + (uintptr_t)(c - 'a' + 10);
-        }
-        else {
-            return c;
-        }
-    }
-}
-
-/* Give back large private anonymous mappings, so that the program's next writes find pages that are its own again. The
-   lines read are those of proc_pid_maps(5): start-end perms offset major:minor inode path. */
+/* Give back large private anonymous mappings, so that the program's next writes find pages that are its own again. */
 static void drop_memory(void)
 {
-    Reader reader = {.fd = (int)syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0)};
-    if (reader.fd < 0) {
+    fp_maps maps;
+    if (fp_maps_open(&maps) < 0) {
         return;
     }
-    uintptr_t stack = (uintptr_t)&reader, thread = (uintptr_t)pthread_self();
-    uintptr_t start, end, skipped, inode;
-    while (next_number(&reader, &start) == '-' && next_number(&reader, &end) == ' ') {
-        next_char(&reader);
-        int writable = next_char(&reader) == 'w';
-        next_char(&reader);
-        int private = next_char(&reader) == 'p';
-        next_char(&reader);
-        next_number(&reader, &skipped); /* offset */
-        next_number(&reader, &skipped); /* major */
-        next_number(&reader, &skipped); /* minor */
-        int c = next_number(&reader, &inode); /* Its digits are decimal; only zero matters. */
-        while (c >= 0 && c != '\n') {
-            c = next_char(&reader);
-        }
-        int needed = (start <= stack && stack < end) || (start <= thread && thread < end);
-        if (writable && private && inode == 0 && !needed && end - start >= DROPPED_BYTES_MIN) {
-            syscall(SYS_madvise, start, end - start, MADV_DONTNEED);
+    uintptr_t stack = (uintptr_t)&maps, thread = (uintptr_t)pthread_self();
+    fp_map map;
+    while (fp_maps_next(&maps, &map)) {
+        int needed = (map.start <= stack && stack < map.end) || (map.start <= thread && thread < map.end);
+        if (map.writable && map.private && !map.file && !needed && map.end - map.start >= DROPPED_BYTES_MIN) {
+            syscall(SYS_madvise, map.start, map.end - map.start, MADV_DONTNEED);
         }
     }
-    syscall(SYS_close, reader.fd);
+    fp_maps_close(&maps);
 }
 
 /* Wait for the worker and end as it did; a signal becomes 128 + its number, as in a shell. */

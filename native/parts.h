@@ -1,6 +1,6 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
    it serves guard.c (guard.h); nor have folds.c and sorts.c, which serve drive.c and drivers.c
-   (drive.h). */
+   (drive.h), nor maps.c (maps.h) and heap.c (heap.h). */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
 
@@ -9,7 +9,7 @@
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
-    X(forkside) X(keeper) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
+    X(forkside) X(keeper) X(staging) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
     X(clocks) X(codecs) X(plainly)
 
 #define DECLARE_PART(name)                        \

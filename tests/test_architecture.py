@@ -25,8 +25,8 @@ LONGER = {
 }
 
 TOP_LEVEL = {
-    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "README.md", "forkpoint", "native",
-    "pyproject.toml", "stress", "tests",
+    ".ci", ".dockerignore", ".gitignore", "CHANGELOG.md", "Dockerfile", "LICENSE", "README.md", "SECURITY.md",
+    "forkpoint", "native", "pyproject.toml", "stress", "tests",
 }  # fmt: skip
 
 IMPORT_SECONDS_MAX = 0.150

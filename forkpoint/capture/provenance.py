@@ -40,9 +40,8 @@ _SOURCE_BYTES_MAX: Final = 16 << 20
 
 def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
     """Plain values for the manifest; `modules` are the program's own. Some file reading: called in the child."""
-    import platform  # slow to load, and never needed in the program itself
-
     look(modules)
+    machine = os.uname()  # not through `platform`: every child would load it anew
     return {
         "argv": redacted(sys.orig_argv),
         "python": sys.version,
@@ -53,10 +52,10 @@ def collect(modules: Sequence[ModuleType]) -> dict[str, Any]:
         "hash_seed": os.environ.get("PYTHONHASHSEED"),
         "packages": packages(),
         "package_files": package_files(),
-        "host": platform.node(),
-        "system": f"{platform.system()} {platform.release()}",
-        "libc": " ".join(platform.libc_ver()),
-        "cpu": _cpu(),
+        "host": machine.nodename,
+        "system": f"{machine.sysname} {machine.release}",
+        "libc": os.confstr("CS_GNU_LIBC_VERSION") if "CS_GNU_LIBC_VERSION" in os.confstr_names else "",
+        "cpu": _cpu(machine.machine),
         "threads": _threads(),
         "sources": dict(_seen),
         "git": _git_commit(Path(_main_file()).resolve().parent),
@@ -114,23 +113,22 @@ def file_facts(path: str) -> tuple[int, int] | None:
     return facts.st_size, facts.st_mtime_ns
 
 
-def _cpu() -> dict[str, Any]:
-    import platform  # as above
-
-    model, flags = platform.machine(), ""
+def _cpu(machine: str) -> dict[str, Any]:
+    model, flags = machine, ""
     try:
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                model = value.strip()
-            elif key.strip() in ("flags", "Features"):
-                flags = value
-                break
+        with Path("/proc/cpuinfo").open(errors="replace") as lines:
+            for line in lines:  # one core's are enough
+                key, _, value = line.partition(":")
+                if key.strip() == "model name":
+                    model = value.strip()
+                elif key.strip() in ("flags", "Features"):
+                    flags = value
+                    break
     except OSError:
         pass
     present = set(flags.split())
     return {
-        "machine": platform.machine(),
+        "machine": machine,
         "model": model,
         "vector": [flag for flag in _VECTOR_FLAGS if flag in present],
         "count": os.cpu_count(),

@@ -21,6 +21,7 @@ from typing import Any, Final, Protocol
 
 from forkpoint import _native, databases, limits
 from forkpoint.capture.descriptors import OpenFile
+from forkpoint.capture.own_databases import OwnDatabases
 from forkpoint.capture.unseen import Unseen
 from forkpoint.model import Change, FileState, Touch
 
@@ -68,16 +69,19 @@ class Written:
         ignored: Collection[str],
         before: Iterable[Touch],
         known: Iterable[str],
+        own_databases: Iterable[str],
         after_a_point: bool,
         max_bytes: int,
         committing: Callable[[], bool],
         failed: Callable[[str], None],
     ) -> None:
         """`ignored`: directories never noted. `before`: what the log holds already; `known`: other paths changed before
-        this process began. `after_a_point`: there are restore points already. `max_bytes`: what is kept of a file at
-        most. `committing`: whether a child is reading files. `failed` is told what went wrong.
+        this process began; `own_databases`: those that came from a restore point. `after_a_point`: there are restore
+        points already. `max_bytes`: what is kept of a file at most. `committing`: whether a child is reading files.
+        `failed` is told what went wrong.
         """
         self.states: dict[str, FileState] = {}
+        self.databases = OwnDatabases(own_databases)
         self._log = log
         self._ignored = (*_NEVER, *(os.path.join(os.path.realpath(path), "") for path in ignored))
         self._max_bytes = max_bytes
@@ -174,7 +178,9 @@ class Written:
             self._failed(f"a changed file is not noted: {type(problem).__name__}: {problem}")
 
     def _note(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "open":
+        if event == "sqlite3.connect":
+            self.databases.connecting(args[0], lambda path: self._touch(path, "database"))
+        elif event == "open":
             path, _, flags = args
             self._touch(path, "append" if flags & os.O_APPEND and not flags & os.O_TRUNC else "change")
         elif event == "os.truncate":
@@ -217,7 +223,7 @@ class Written:
         path = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
         if change != "replace" and os.path.islink(path):
             path = os.path.realpath(path)
-        endangered = change != "append"
+        endangered = change not in ("append", "database")
         if (path, True) in self._touched or (path, endangered) in self._touched or self._is_ignored(path):
             return
         if path not in self.states and len(self.states) >= limits.FILES_MAX:
@@ -235,7 +241,7 @@ class Written:
         first = path not in self.states
         if was.kind == "other":
             return
-        endangered = was.kind == "file" and change != "append" and was.size <= self._max_bytes
+        endangered = was.kind == "file" and change not in ("append", "database") and was.size <= self._max_bytes
         if first:
             self.states[path] = was
         unkept = path in self._unkept or (endangered and databases.is_database(path))

@@ -71,8 +71,8 @@ def _mappings() -> Iterator[tuple[int, int, str]]:
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
             span, _, _, _, _, *path = line.rstrip("\n").split(None, 5)
-            start, _, end = span.partition("-")
-            yield int(start, 16), int(end, 16), path[0] if path else ""
+            start, end = (int(bound, 16) for bound in span.split("-"))
+            yield start, end, path[0] if path and not _native.is_staged(start) else ""
 
 
 @functools.cache

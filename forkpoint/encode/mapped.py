@@ -52,6 +52,8 @@ def _maps() -> str:
 def _place(obj: Any) -> Place | None:
     """From /proc/self/maps, by the address with which an mmap object begins (Modules/mmapmodule.c)."""
     start = int.from_bytes(_native.memory_read(id(obj) + object.__basicsize__, 8), "little")
+    if _native.is_staged(start):
+        return Place("", "rw-p")
     for line in _maps().splitlines():
         span, permissions, _, _, inode, *path = line.split(None, 5)
         low, _, high = span.partition("-")

@@ -56,7 +56,8 @@ def encode(
         _native.call_deep(lambda: _dump(image, session, writer))
         tombstones = _write_tombstones(image, session, writer)
         variables = _variables(image, preview) if preview is not None else ()
-        return Encoded((head, writer.finish(), *session.pods), tombstones, variables)
+        pods = (head, writer.finish(), *(pod for _, pod in session.buffers))
+        return Encoded(pods, tuple(session.buffers), tombstones, variables)
     finally:
         if collecting:
             gc.enable()

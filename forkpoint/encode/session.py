@@ -59,7 +59,7 @@ class Session:
         self._diverted: dict[int, Diverted] = {}
         self.pickler: Any = None
         self.kept: list[Any] = []
-        self.pods: list[Pod] = []
+        self.buffers: list[tuple[int, Pod]] = []
         self.postponed: list[tuple[Any, ...]] = []
         self.absent: list[tuple[Any, Any, str]] = []
         self.filter = _native.GraphFilter(self._divert)
@@ -204,8 +204,8 @@ class Session:
         flat = view.cast("B") if view.format != "B" or view.ndim != 1 else view
         if flat.nbytes < BUFFER_BYTES_MIN:
             return InlineBuffer(flat.tobytes())
-        pod = write_buffer(f"buffer/{len(self.pods)}", flat, itemsize, self._sink)
-        self.pods.append(pod)
+        pod = write_buffer(f"buffer/{len(self.buffers)}", flat, itemsize, self._sink)
+        self.buffers.append((_native.buffer_address(flat), pod))
         return BufferPod(pod.name)
 
     def tombstone(self, obj: Any, reason: str, kind: str = "") -> tuple[Any, ...]:

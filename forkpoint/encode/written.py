@@ -36,6 +36,7 @@ class FileWriter:
         *,
         opened: Mapping[str, bool],
         held: Mapping[str, bytes],
+        databases: Mapping[str, str],
         committed_ns: int,
         stored: Mapping[str, tuple[FileState, tuple[bytes, ...]]],
         touched: Callable[[], Mapping[str, Touch]],
@@ -43,8 +44,9 @@ class FileWriter:
         max_bytes: int,
     ) -> None:
         """`opened`: files open for writing, and whether they are only added to. `held`: what files held that were read
-        at the commit point. `committed_ns`: that point by the wall clock. `stored`: chunks by path and state, from the
-        commit before. `touched()`: what the program has touched since the commit point, read anew; `open_kept`: a
+        at the commit point, `databases` the marks of those seen to be such. `committed_ns`: that point by the wall
+        clock. `stored`: chunks by path and state, from the commit before. `touched()`: what the program has touched
+        since the commit point, read anew; `open_kept`: a
         descriptor of what a touch kept. `max_bytes`: content of larger files is not kept.
         """
         self.files: list[WrittenFile] = []
@@ -54,6 +56,7 @@ class FileWriter:
         self._sink = sink
         self._opened = opened
         self._held = held
+        self._databases = databases
         self._committed_ns = committed_ns
         self._before = stored
         self._touched = touched
@@ -67,8 +70,8 @@ class FileWriter:
         if state.kind != "file":
             self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", ""))
             return
-        if databases.is_database(path):
-            self.files.append(WrittenFile(path, "database", state.size, state.mode, None, "", ""))
+        if path in self._databases or databases.is_database(path):
+            self._add_database(path, state)
             return
         if state.size > self._max_bytes:
             self._known_by_tail(path, state)
@@ -85,6 +88,22 @@ class FileWriter:
             self.lost.append(Tombstone(path, "file", reason))
             return
         self._append(path, state, chunks)
+
+    def _add_database(self, path: str, state: FileState) -> None:
+        """What it and its WAL held, where they were read at the commit point; the mark it had by then is its digest."""
+        digest = self._databases.get(path, "")
+        if path not in self._held:
+            self.files.append(WrittenFile(path, "database", state.size, state.mode, None, digest, ""))
+            return
+        for name in (path, f"{path}-wal"):
+            if (held := self._held.get(name)) is not None:
+                pod = Pod(f"file/{len(self.pods)}", "buffer", len(held), self._held_chunks(held))
+                self.pods.append(pod)
+                self.files.append(WrittenFile(name, "database", len(held), state.mode, pod.name, digest, ""))
+
+    def _held_chunks(self, held: bytes) -> tuple[bytes, ...]:
+        pieces = range(0, len(held), limits.CHUNK_BYTES)
+        return tuple(self._sink.put(held[at : at + limits.CHUNK_BYTES], "buffer") for at in pieces)
 
     def add_input(self, path: str, size: int) -> None:
         """Note a file the program was reading, so that another one in its place is not read on."""
@@ -112,8 +131,7 @@ class FileWriter:
     def _chunks(self, path: str, state: FileState) -> tuple[bytes, ...]:
         """The content's chunks. Raises _Changed where it cannot be known."""
         if (held := self._held.get(path)) is not None:
-            pieces = range(0, len(held), limits.CHUNK_BYTES)
-            return tuple(self._sink.put(held[at : at + limits.CHUNK_BYTES], "buffer") for at in pieces)
+            return self._held_chunks(held)
         chunks, now = self._read_in_place(path, state)
         if now == state and chunks is not None and state.mtime_ns < self._committed_ns - _SECOND_NS:
             return chunks

@@ -3,13 +3,15 @@
     {"schema": 1, "pack": id, "packs": [ids], "run": {...}, "manifest": {...}}
 
 `packs` are all packs the point's chunks lie in, `pack` the one that holds this manifest: with them a journal can be
-rebuilt from packs alone. Chunk ids of a pod are one base64 text.
+rebuilt from packs alone. Chunk ids of a pod are one base64 text, `chunks`. Those of a long pod are cut into lists that
+are chunks themselves, so that a manifest does not grow with what did not change: it has their ids, `lists`.
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+from collections.abc import Callable
 from json import dumps, loads  # by name: the program may put something else into `json`
 from typing import Any
 
@@ -19,20 +21,60 @@ from forkpoint.journal.runs import RunInfo
 _SCHEMA = 1
 _ID_BYTES = 32
 
+_LIST_IDS = 256
+"""Chunk ids in one list: 8 KiB, of which one has to be written where one chunk changed."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Envelope:
-    """A manifest, and where the bytes it names lie."""
+    """A manifest, and where the bytes it names lie. The pods named in `listed` have ids of lists as their chunks."""
 
     pack: str
     packs: tuple[str, ...]
     run: RunInfo
     manifest: model.Manifest
+    listed: frozenset[str] = frozenset()
 
 
-def _pod(pod: model.Pod) -> dict[str, Any]:
-    chunks = base64.b64encode(b"".join(pod.chunks)).decode()
-    return {"name": pod.name, "kind": pod.kind, "length": pod.length, "chunks": chunks}
+def with_lists(
+    manifest: model.Manifest, put: Callable[[bytes], bytes]
+) -> tuple[model.Manifest, frozenset[str], list[bytes]]:
+    """The manifest with the chunks of long pods in lists, which `put` stores; the names of those pods; all lists."""
+    pods, listed = [], set()
+    lists: list[bytes] = []
+    for pod in manifest.pods:
+        if len(pod.chunks) >= 2 * _LIST_IDS:
+            cuts = range(0, len(pod.chunks), _LIST_IDS)
+            ids = tuple(put(b"".join(pod.chunks[at : at + _LIST_IDS])) for at in cuts)
+            listed.add(pod.name)
+            lists += ids
+            pod = dataclasses.replace(pod, chunks=ids)  # noqa: PLW2901
+        pods.append(pod)
+    return dataclasses.replace(manifest, pods=tuple(pods)), frozenset(listed), lists
+
+
+def list_ids(envelope: Envelope) -> set[bytes]:
+    """What `without_lists` will ask for."""
+    return {id for pod in envelope.manifest.pods if pod.name in envelope.listed for id in pod.chunks}
+
+
+def without_lists(envelope: Envelope, get: Callable[[bytes], bytes]) -> Envelope:
+    """The envelope with all chunk ids in their pods; `get` reads a list."""
+    pods = tuple(
+        dataclasses.replace(pod, chunks=_split(b"".join(map(get, pod.chunks)))) if pod.name in envelope.listed else pod
+        for pod in envelope.manifest.pods
+    )
+    whole = dataclasses.replace(envelope.manifest, pods=pods)
+    return dataclasses.replace(envelope, manifest=whole, listed=frozenset())
+
+
+def _pod(pod: model.Pod, how: str) -> dict[str, Any]:
+    return {
+        "name": pod.name,
+        "kind": pod.kind,
+        "length": pod.length,
+        how: base64.b64encode(b"".join(pod.chunks)).decode(),
+    }
 
 
 def to_bytes(envelope: Envelope) -> bytes:
@@ -43,7 +85,7 @@ def to_bytes(envelope: Envelope) -> bytes:
         for field in dataclasses.fields(manifest)
         if field.name not in ("pods", "variables", "tombstones", "refusals", "files")
     }
-    fields["pods"] = [_pod(pod) for pod in manifest.pods]
+    fields["pods"] = [_pod(pod, "lists" if pod.name in envelope.listed else "chunks") for pod in manifest.pods]
     for name in ("variables", "tombstones", "refusals", "files"):
         fields[name] = [dataclasses.asdict(value) for value in getattr(manifest, name)]
     whole = {
@@ -56,10 +98,13 @@ def to_bytes(envelope: Envelope) -> bytes:
     return dumps(whole, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
+def _split(blob: bytes) -> tuple[bytes, ...]:
+    return tuple(blob[at : at + _ID_BYTES] for at in range(0, len(blob), _ID_BYTES))
+
+
 def _read_pod(fields: dict[str, Any]) -> model.Pod:
-    blob = base64.b64decode(fields["chunks"], validate=True)
-    chunks = tuple(blob[at : at + _ID_BYTES] for at in range(0, len(blob), _ID_BYTES))
-    return model.Pod(fields["name"], fields["kind"], fields["length"], chunks)
+    blob = base64.b64decode(fields["lists" if "lists" in fields else "chunks"], validate=True)
+    return model.Pod(fields["name"], fields["kind"], fields["length"], _split(blob))
 
 
 def from_bytes(data: bytes) -> Envelope:
@@ -69,13 +114,18 @@ def from_bytes(data: bytes) -> Envelope:
         if whole["schema"] != _SCHEMA:
             raise errors.IntegrityError(f"a manifest of schema {whole['schema']}; this forkpoint reads {_SCHEMA}")
         fields = dict(whole["manifest"])
+        listed = frozenset(pod["name"] for pod in fields["pods"] if "lists" in pod)
         fields["pods"] = tuple(_read_pod(pod) for pod in fields["pods"])
         fields["variables"] = tuple(model.Variable(**value) for value in fields["variables"])
         fields["tombstones"] = tuple(model.Tombstone(**value) for value in fields["tombstones"])
         fields["refusals"] = tuple(model.Refusal(**value) for value in fields["refusals"])
         fields["files"] = tuple(model.WrittenFile(**value) for value in fields["files"])
         return Envelope(
-            whole["pack"], tuple(whole["packs"]), RunInfo.from_fields(whole["run"]), model.Manifest(**fields)
+            whole["pack"],
+            tuple(whole["packs"]),
+            RunInfo.from_fields(whole["run"]),
+            model.Manifest(**fields),
+            listed,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise errors.IntegrityError(f"a manifest cannot be read: {error!r}") from None

@@ -54,7 +54,10 @@ FOOTER_BYTES = FOOTER.size + seal.TAG_BYTES
 assert (HEADER_BYTES, FOOTER_BYTES, ENTRY.size) == (80, 80, 56)
 
 _BUFFER_BYTES = 1 << 20
-"""Records are gathered to writes of about this size."""
+"""Records are gathered to writes of about this size: below, writing is slow; above, the disk waits for the child."""
+
+_WRITEBACK_BYTES = 8 << 20
+"""Written so much, the disk is told to begin: it works while the rest is read and hashed; the sync waits for less."""
 
 _ITEMSIZE_MAX = 16
 """Wider items are records, not numbers: shuffling their bytes gains nothing."""
@@ -79,8 +82,10 @@ class PackWriter:
         self._entries: list[tuple[bytes, int, int, int]] = []
         self._encoder = codec.Encoder()
         self._temporary = f"{run.id}.{self.pack}"
-        self._pending = bytearray()
+        self._pending: list[bytes | bytearray | memoryview] = []
+        self._pending_bytes = 0
         self._offset = 0
+        self._begun = 0
         with home.held("tmp") as directory:
             self._fd = durable.create_file(directory, self._temporary)
         header = HEADER.pack(HEADER_MAGIC, VERSION, bytes.fromhex(home.store), bytes.fromhex(self.pack))
@@ -88,13 +93,17 @@ class PackWriter:
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
         self._offset += len(data)
-        self._pending += data
-        if len(self._pending) >= _BUFFER_BYTES:
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        if self._pending_bytes >= _BUFFER_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        durable.write_all(self._fd, self._pending)
-        self._pending = bytearray()
+        durable.write_parts(self._fd, self._pending)
+        self._pending, self._pending_bytes = [], 0
+        if self._offset - self._begun >= _WRITEBACK_BYTES:
+            durable.begin_writeback(self._fd, self._begun, self._offset - self._begun)
+            self._begun = self._offset
 
     def _append_record(self, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int) -> None:
         head, stored = record.make(self._home.seal, self._encoder, type, data, id, itemsize)
@@ -104,15 +113,16 @@ class PackWriter:
 
     def put(self, data: bytes | bytearray | memoryview, kind: Literal["objects", "buffer"], itemsize: int = 1) -> bytes:
         """Store one chunk, unless it is stored already, and return its id. At most `RECORD_BYTES_MAX` bytes."""
-        view = memoryview(data).cast("B")
-        id = self._home.seal.chunk_id(view)
+        # A copy that fits the cache: memory shared with the program moves on between hashing and writing.
+        data = bytes(data)
+        id = self._home.seal.chunk_id(data)
         if id not in self._placed:
             if (pack := self._known.get(id)) is not None:
                 self._placed[id] = pack
             else:
                 shuffle = itemsize if kind == "buffer" and 1 <= itemsize <= _ITEMSIZE_MAX else 1
                 with self._abandoned_on_error():
-                    self._append_record(record.BUFFER if kind == "buffer" else record.OBJECTS, view, id, shuffle)
+                    self._append_record(record.BUFFER if kind == "buffer" else record.OBJECTS, data, id, shuffle)
                 self._placed[id] = self.pack
         return id
 
@@ -129,9 +139,11 @@ class PackWriter:
         with self._abandoned_on_error():
             if point.point != self._point or point.run != self._run.id:
                 raise ValueError("the manifest is of another restore point")
-            used = {chunk: self._placed[chunk] for pod in point.pods for chunk in pod.chunks}
+            short, listed, lists = manifest.with_lists(point, lambda ids: self.put(ids, "objects"))
+            chunks = (chunk for pod in point.pods for chunk in pod.chunks)
+            used = {chunk: self._placed[chunk] for chunk in (*chunks, *lists)}
             packs = tuple(sorted({*used.values(), self.pack}))
-            body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, point))
+            body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, short, listed))
             manifest_id = self._home.seal.chunk_id(body)
             self._append_record(record.MANIFEST, body, manifest_id, 1)
             self._append_index()

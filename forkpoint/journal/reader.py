@@ -10,7 +10,7 @@ import json
 from typing import Any, Self
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, lease, packfile, rebuild, refs, schema, seal
+from forkpoint.journal import anchor, connection, lease, manifest, packfile, rebuild, refs, schema, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.plan import RestorePlan
 from forkpoint.journal.points import Damage, Point, Run, Sound
@@ -188,16 +188,27 @@ class Reader:
         told = (envelope.manifest.point, envelope.manifest.run, envelope.manifest.parent, envelope.packs)
         if told != (point.id, point.run, point.parent, point.packs):
             raise errors.IntegrityError(f"pack {point.pack} holds the manifest of another restore point")
+        if envelope.listed:
+            lists = self._places(point, envelope.packs, manifest.list_ids(envelope))
+            source = packfile.PackReader(self.home, RestorePlan(point.seq, envelope, lists))
+            try:
+                envelope = manifest.without_lists(envelope, source.get)
+            finally:
+                source.close()
         needed = {chunk for pod in envelope.manifest.pods for chunk in pod.chunks}
-        chunks: dict[bytes, tuple[str, int, int]] = {}
-        for name in envelope.packs:
+        return RestorePlan(point.seq, envelope, self._places(point, envelope.packs, needed))
+
+    def _places(self, point: Point, packs: tuple[str, ...], needed: set[bytes]) -> dict[bytes, tuple[str, int, int]]:
+        """Pack, offset and stored length of all these chunks. Raises `IntegrityError` when one cannot be found."""
+        places: dict[bytes, tuple[str, int, int]] = {}
+        for name in packs:
             with packfile.PackFile(self.home, name) as file:
                 for chunk, (offset, stored, _type) in file.entries().items():
                     if chunk in needed:
-                        chunks[chunk] = (name, offset, stored)
-        if missing := needed.difference(chunks):
+                        places[chunk] = (name, offset, stored)
+        if missing := needed.difference(places):
             raise errors.IntegrityError(f"{len(missing)} chunks of restore point {point.id} are in none of its packs")
-        return RestorePlan(point.seq, envelope, chunks)
+        return places
 
     def sound(self, point: Point) -> list[Damage]:
         """What is wrong with a restore point, every byte it rests on looked at; its row was checked when read."""

@@ -77,7 +77,7 @@ def make(
     """A record of `data` as (head, stored bytes); `id` is the keyed id of `data`."""
     if len(data) > _limit(type):
         raise ValueError(f"{len(data)} bytes are more than one record holds")
-    used, stored = encoder.encode(data, itemsize)
+    used, stored = encoder.encode(data, itemsize, numbers=type == BUFFER)
     first = struct.pack(
         "<4sBBBBQQ32s32s", _MAGIC, _VERSION, type, used, itemsize, len(stored), len(data), id, seal.digest(stored)
     )

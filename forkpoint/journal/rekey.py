@@ -63,16 +63,16 @@ def _copy(new: Home, packs: Packs) -> tuple[list[_Done], list[str]]:
     done: list[_Done] = []
     lost: list[str] = []
     for envelope in rebuild.in_order(packs.envelopes):
-        point = envelope.manifest
-        writer = pack.PackWriter(new, envelope.run, point.point, where)
+        writer = pack.PackWriter(new, envelope.run, envelope.manifest.point, where)
         try:
+            point = manifest.without_lists(envelope, lambda id: packs.read(id)[1]).manifest
             for chunk in dict.fromkeys(chunk for pod in point.pods for chunk in pod.chunks):
                 if chunk not in ids or not writer.holds([ids[chunk]]):
                     head, data = packs.read(chunk)
                     ids[chunk] = writer.put(data, head.kind, head.itemsize)
         except errors.IntegrityError as problem:
             writer.abandon()
-            lost.append(f"restore point {point.point[:12]} does not come over: {problem}")
+            lost.append(f"restore point {envelope.manifest.point[:12]} does not come over: {problem}")
             continue
         pods = tuple(dataclasses.replace(pod, chunks=tuple(ids[chunk] for chunk in pod.chunks)) for pod in point.pods)
         info = writer.finish(dataclasses.replace(point, pods=pods))

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from forkpoint import limits
+from forkpoint import databases, limits
 from forkpoint.encode.pods import find
 from forkpoint.encode.written import tail_digest
 from forkpoint.errors import RestoreFailed
 from forkpoint.model import ChunkSource, FileState, Pod, Touch, WrittenFile
 
-Action = Literal["write", "cut", "remove", "make directory", "remove directory", "impossible"]
+Action = Literal["write", "cut", "remove", "make directory", "remove directory", "impossible", "leave"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Step:
             "make directory": "made again",
             "remove directory": "moved aside, it was made later",
             "impossible": f"is not what it was: {self.reason}",
+            "leave": "a database that has changed since, left as it is: what is done again is done again there",
         }
         return f"{self.path}: {words[self.action]}"
 
@@ -55,6 +56,14 @@ class Contents(Protocol):
 
     def tail(self, path: str, size: int) -> str:
         """See `encode.written.tail_digest`."""
+        ...
+
+    def mark(self, path: str) -> str:
+        """See `databases.mark`."""
+        ...
+
+    def in_use(self, path: str) -> bool:
+        """Whether another process has it open."""
         ...
 
 
@@ -73,13 +82,16 @@ def plan(
     named = {file.path for file in files}
     for file in sorted(files, key=lambda file: file.path):
         if file.kind == "database":
-            steps += _if_gone(file, touches, elsewhere(file.path), look)
+            steps += _database(file, touches, elsewhere(file.path), look, contents)
         else:
             steps += _as_recorded(file, elsewhere(file.path), look, contents)
     for path, was in sorted(_before(touches).items()):
         if path not in named:
             steps += _as_before(was, elsewhere(path), look, contents)
-    order: dict[Action, int] = {"make directory": 0, "write": 1, "cut": 1, "impossible": 1}
+    recorded = {elsewhere(path) for path in named}
+    for path in _changed_databases(files, touches, steps, elsewhere):
+        steps += _beside(path, recorded, look)
+    order: dict[Action, int] = {"make directory": 0, "write": 1, "cut": 1, "impossible": 1, "leave": 1}
     making = sorted((s for s in steps if s.action in order), key=lambda step: (order[step.action], step.path))
     removing = [s for s in steps if s.action not in order]
     return making + sorted(removing, key=lambda step: (step.action == "remove directory", -step.path.count("/")))
@@ -120,6 +132,37 @@ def _as_recorded(file: WrittenFile, path: str, look: Callable[[str], FileState],
     if same:
         return [Step("cut", path, file.size)] if now.size > file.size else []
     return [Step("impossible", path, file.size, reason=file.reason)]
+
+
+def _database(
+    file: WrittenFile, touches: Sequence[Touch], path: str, look: Callable[[str], FileState], contents: Contents
+) -> list[Step]:
+    """Exactly as it was where its content is known; otherwise it stays, which is told if it has changed."""
+    now = look(path)
+    if file.pod is None:
+        if now.kind == "absent":
+            return _if_gone(file, touches, path, look)
+        return [Step("leave", path)] if file.digest not in ("", contents.mark(path)) else []
+    if now.kind == "file" and now.size == file.size and contents.equal(path, file.size, file.pod):
+        return []
+    if contents.in_use(path):
+        return [Step("impossible", path, file.size, reason="another process has this database open")]
+    return [Step("write", path, file.size, file.mode, file.pod)]
+
+
+def _changed_databases(
+    files: Sequence[WrittenFile], touches: Sequence[Touch], steps: Sequence[Step], elsewhere: Callable[[str], str]
+) -> set[str]:
+    """Databases that are put back, or moved aside: what SQLite has beside them belongs to what they are now."""
+    changed = {step.path for step in steps if step.action in ("write", "remove")}
+    own = {elsewhere(file.path).removesuffix("-wal") for file in files if file.kind == "database"}
+    own |= {elsewhere(touch.path) for touch in touches if touch.change == "database"}
+    return {path for path in own if path in changed or f"{path}-wal" in changed}
+
+
+def _beside(path: str, recorded: set[str], look: Callable[[str], FileState]) -> list[Step]:
+    names = [f"{path}{suffix}" for suffix in databases.BESIDE]
+    return [Step("remove", name) for name in names if name not in recorded and look(name).kind == "file"]
 
 
 def _if_gone(file: WrittenFile, touches: Sequence[Touch], path: str, look: Callable[[str], FileState]) -> list[Step]:
@@ -193,6 +236,20 @@ class Stored:
         with contextlib.suppress(OSError):
             return tail_digest(path, size)
         return ""
+
+    def mark(self, path: str) -> str:
+        """See `Contents`."""
+        return databases.mark(path)
+
+    def in_use(self, path: str) -> bool:
+        """See `Contents`; as far as this user may see."""
+        for process in os.listdir("/proc"):
+            if process.isdigit() and int(process) != os.getpid():
+                with contextlib.suppress(OSError):
+                    folder = f"/proc/{process}/fd"
+                    if any(os.readlink(f"{folder}/{fd}") == path for fd in os.listdir(folder)):
+                        return True
+        return False
 
 
 def perform(steps: Sequence[Step], stored: Stored, aside: str) -> None:
@@ -268,8 +325,8 @@ def _remove_directory(step: Step, stored: Stored, aside: str) -> None:
         os.rmdir(step.path)
 
 
-def _impossible(step: Step, stored: Stored, aside: str) -> None:
-    """Said before, and gone on with by the user's --force."""
+def _leave(step: Step, stored: Stored, aside: str) -> None:
+    """Said before; where it is impossible, gone on with by the user's --force."""
 
 
 _PERFORM: Mapping[Action, Callable[[Step, Stored, str], None]] = {
@@ -278,5 +335,6 @@ _PERFORM: Mapping[Action, Callable[[Step, Stored, str], None]] = {
     "remove": _remove,
     "make directory": _make_directory,
     "remove directory": _remove_directory,
-    "impossible": _impossible,
+    "impossible": _leave,
+    "leave": _leave,
 }

@@ -18,12 +18,18 @@ __all__ = ["ChildHandle", "ChildSide", "fork"]
 
 
 def fork(
-    body: Body, *, keep_fds: Sequence[int] = (), deadline_seconds: float, log_fd: int | None = None
+    body: Body,
+    *,
+    keep_fds: Sequence[int] = (),
+    deadline_seconds: float,
+    log_fd: int | None = None,
+    staging: tuple[int, int, bytes] | None = None,
 ) -> ChildHandle:
     """Freeze the program: `body(side)` runs in a child with the memory as it is now, the program goes on at once.
 
     Main thread only, at a safe point. The child keeps the descriptors `keep_fds` (3 and above), nothing else of the
-    program's; what it prints goes to `log_fd`, or nowhere. It is killed when it takes longer than `deadline_seconds`.
+    program's; what it prints goes to `log_fd`, or nowhere. `staging` (`Staging.request`) is copied for it. It is killed
+    when it takes longer than `deadline_seconds`.
     Raises `CommitFailed` when there can be no child, with nothing left open. If the program dies from here on, the
     child finishes alone.
     """
@@ -40,7 +46,8 @@ def fork(
     try:
         _imp.acquire_lock()  # Waits here, if at all, while the program is still whole (native/forkside.c).
         try:
-            pid, pidfd, _ = _native.fork((*keep_fds, pipe.writer), -1 if log_fd is None else log_fd)
+            log = -1 if log_fd is None else log_fd
+            pid, pidfd, _, staged_ns, staged_bytes = _native.fork((*keep_fds, pipe.writer), log, staging)
         finally:
             _imp.release_lock()
     except BaseException as problem:
@@ -53,4 +60,4 @@ def fork(
         os.set_blocking(pipe.writer, True)
         child.live(ChildSide(pipe.writer, page), body, deadline_seconds)
     pipe.close_writer()
-    return ChildHandle(pid, pidfd, pipe, page, deadline_seconds)
+    return ChildHandle(pid, pidfd, pipe, page, deadline_seconds, (staged_ns / 1e9, staged_bytes))

@@ -7,9 +7,9 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-_LAYOUT: Final = struct.Struct("=dddd")
+_LAYOUT: Final = struct.Struct("=ddddd")
 _TOLD: Final = _LAYOUT.size
-"""Offset of the flag byte: zero until the four numbers before it are written."""
+"""Offset of the flag byte: zero until the five numbers before it are written."""
 
 _WORKER: Final = struct.Struct("=q")
 _WORKER_OFFSET: Final = 64
@@ -22,6 +22,7 @@ class Split:
 
     wait_ms: float = 0.0
     capture_ms: float = 0.0
+    stage_ms: float = 0.0
     fork_ms: float = 0.0
     stop_ms: float = 0.0
 
@@ -37,8 +38,9 @@ class SharedPage:
         self._page = mmap.mmap(-1, mmap.PAGESIZE, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS)
 
     def tell(self, split: Split) -> None:
-        """Write the times; the flag goes last, so that a reader sees all four or none."""
-        _LAYOUT.pack_into(self._page, 0, split.wait_ms, split.capture_ms, split.fork_ms, split.stop_ms)
+        """Write the times; the flag goes last, so that a reader sees all of them or none."""
+        times = (split.wait_ms, split.capture_ms, split.stage_ms, split.fork_ms, split.stop_ms)
+        _LAYOUT.pack_into(self._page, 0, *times)
         self._page[_TOLD] = 1
 
     def read(self) -> Split:

@@ -29,9 +29,21 @@ class ChildHandle:
     (see `collect`). If the program dies, the child goes on alone.
     """
 
-    __slots__ = ("_deadline", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent")
+    __slots__ = (
+        "_deadline", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent", "staged"
+    )  # fmt: skip
 
-    def __init__(self, pid: int, pidfd: int, pipe: ReportPipe, page: SharedPage, deadline_seconds: float) -> None:
+    def __init__(
+        self,
+        pid: int,
+        pidfd: int,
+        pipe: ReportPipe,
+        page: SharedPage,
+        deadline_seconds: float,
+        staged: tuple[float, int] = (0.0, 0),
+    ) -> None:
+        self.staged = staged
+        """Seconds and bytes of memory copied aside before the fork."""
         self._pid = pid
         self._pidfd = pidfd
         self._pipe = pipe
@@ -55,9 +67,12 @@ class ChildHandle:
         return self._pid == 0
 
     def publish(self, *, wait: float, capture: float, fork: float, stop: float) -> None:
-        """Tell the child how long, in seconds, the program waited, captured, forked and was stopped in all."""
+        """Tell the child how long, in seconds, the program waited, captured, forked (staging memory included) and was
+        stopped in all.
+        """
         if not self.gone:
-            self._page.tell(Split(1000 * wait, 1000 * capture, 1000 * fork, 1000 * stop))
+            stage = self.staged[0]
+            self._page.tell(Split(1000 * wait, 1000 * capture, 1000 * stage, 1000 * (fork - stage), 1000 * stop))
 
     def poll(self) -> Report | None:
         """How the commit ended, or None while that is open. Never blocks; kills a child that hangs or is too late."""

@@ -73,7 +73,7 @@ def test_show_publishes_its_field_names(program: Program, verb: Verb) -> None:
     value = verb("show", "--json").value
     assert set(value) >= SHOWN | {"schema"}
     assert value["stdout_bytes"] == 17
-    assert set(value["split_ms"]) == {"wait", "capture", "fork"}
+    assert set(value["split_ms"]) == {"wait", "capture", "stage", "fork"}
     assert value["variables"] == [{"name": "x", "type": "list", "summary": "3 items", "bytes": 10}]
     assert value["tombstones"][0]["path"] == "trainer.loader._socket"
     assert value["refusals"] == [{"reason": "sort key", "location": "train.py:7 in score", "count": 3}]
@@ -82,7 +82,7 @@ def test_show_publishes_its_field_names(program: Program, verb: Verb) -> None:
     assert "INCOMPLETE" in text
     assert "a connection cannot be saved" in text
     assert "sort key, at train.py:7 in score (3 times)" in text
-    assert "wait 0.00, capture 0.50, fork 1.50" in text
+    assert "wait 0.00, capture 0.50, stage 0.00, fork 1.50" in text
 
 
 def test_show_says_where_commits_happen_how_long_ago_and_what_to_do(program: Program, verb: Verb) -> None:

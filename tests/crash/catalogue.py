@@ -14,6 +14,7 @@ ARGUMENTS = {
 }
 NEEDS = {
     "generic_syntax": ("python>=3.12",),
+    "hot_arrays": ("numpy",),
     "numpy_arrays": ("numpy",),
     "numpy_random": ("numpy",),
     "pandas_frames": ("pandas",),

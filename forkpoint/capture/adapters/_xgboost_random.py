@@ -18,6 +18,8 @@ from typing import Any, Final
 import numpy as np
 import xgboost as xgb
 
+from forkpoint import _native
+
 _WORDS: Final = 624
 _ENGINE_BYTES: Final = 8 * (_WORDS + 1)
 _ARENA_BYTES: Final = 64 << 20
@@ -85,11 +87,15 @@ class Picture:
 
 
 def _heaps() -> Iterator[tuple[int, int]]:
+    """The heaps of the C library, in pieces where some of a heap is a staged copy in a child."""
+    end = 0
     with open("/proc/self/maps") as maps:
         for line in maps:
             place, access, _, _, _, *name = line.split()
             low, high = (int(number, 16) for number in place.split("-"))
-            if access == "rw-p" and (name == ["[heap]"] or (not name and low % _ARENA_BYTES == 0)):
+            plain = access == "rw-p" or _native.is_staged(low)
+            if plain and (name == ["[heap]"] or low == end or (not name and low % _ARENA_BYTES == 0)):
+                end = high
                 yield low, high
 
 

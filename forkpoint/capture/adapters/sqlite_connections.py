@@ -1,8 +1,8 @@
 """sqlite3: connections without a transaction are opened again on their file, or get back what they hold in memory.
 
-The database file itself stays as it is, so a program must be able to write the same rows twice. A forked child may not
-touch a database file that its parent has open: everything is asked in ways that read no page of it. What `sqlite3` does
-not show is found out by trying, in the child. The module is never imported here, only used where the program has it.
+The file itself is `capture.own_databases`' business. A forked child may not touch a database file that its parent has
+open: everything is asked in ways that read no page of it. What `sqlite3` does not show is found out by trying, in the
+child. The module is never imported here, only used where the program has it.
 """
 
 from __future__ import annotations

@@ -55,6 +55,7 @@ class Run(click.Command):
 @click.option("--keep-last", metavar="N", help="How many restore points to keep while running.")
 @click.option("--keep-within", metavar="DUR", help="Keep restore points younger than this.")
 @click.option("--max-file-bytes", metavar="N", help="Content of written files kept in restore points.")
+@click.option("--max-staging-bytes", metavar="N", help="Memory for copies of what changes all the time; 0 for none.")
 @click.option("--ignore-threads", metavar="GLOB", multiple=True, help="Threads whose work may be missing.")
 @click.option("--on-error", type=click.Choice(["warn", "raise"]), help="What a failed commit does to the program.")
 @click.option("--dry-run", is_flag=True, help="Say what would be saved, and save nothing.")

@@ -43,6 +43,7 @@ def stored(path: Path, file: IO[bytes], then: bytes, at: int) -> bytes | None:
         sink,
         opened=growing,
         held=held,
+        databases={},
         committed_ns=0,
         stored={},
         touched=dict,

@@ -25,6 +25,12 @@ class Bytes:
     def tail(self, path: str, size: int) -> str:
         return self.here[path][:size].decode()
 
+    def mark(self, path: str) -> str:
+        return self.here[path].decode()
+
+    def in_use(self, path: str) -> bool:
+        return self.here[path].startswith(b"used")
+
 
 def regular(content: bytes, inode: int = 1) -> FileState:
     return FileState("file", len(content), 0o644, 5, inode)
@@ -72,6 +78,34 @@ def test_a_database_is_left_alone_and_is_as_it_was_last_where_it_is_gone() -> No
     touches = [Touch("/db", "replace", regular(text), kept) for text, kept in ((b"old", "1"), (b"newer", "2"))]
     assert decide([database], touches, here={"/db": b"another"}) == []
     assert [(s.action, s.size, s.origin) for s in decide([database], touches)] == [("write", 5, touches[1])]
+
+
+def test_a_database_that_is_left_alone_and_has_changed_is_told_of() -> None:
+    database = WrittenFile("/db", "database", 3, 0o600, None, "mark", "")
+    assert decide([database], here={"/db": b"mark"}) == []
+    assert actions(decide([database], here={"/db": b"other"})) == [("leave", "/db")]
+
+
+def test_a_database_of_the_program_s_own_comes_back_whole_and_what_lies_beside_it_goes() -> None:
+    database = WrittenFile("/db", "database", 3, 0o600, "pod", "", "")
+    wal = WrittenFile("/db-wal", "database", 2, 0o600, "wal", "", "")
+    kept = {"pod": b"old", "wal": b"ww"}
+    grown = {"/db": b"old", "/db-wal": b"www", "/db-shm": b"s"}
+    assert actions(decide([database, wal], here=grown, kept=kept)) == [("write", "/db-wal"), ("remove", "/db-shm")]
+    hot = {"/db": b"new", "/db-journal": b"j"}
+    assert actions(decide([database], here=hot, kept=kept)) == [("write", "/db"), ("remove", "/db-journal")]
+    same = {"/db": b"old", "/db-shm": b"s", "/db-wal": b"ww"}
+    assert decide([database, wal], here=same, kept=kept) == []
+
+
+def test_a_database_that_another_process_has_open_is_not_taken_from_under_it() -> None:
+    database = WrittenFile("/db", "database", 3, 0o600, "pod", "", "")
+    assert actions(decide([database], here={"/db": b"used"}, kept={"pod": b"old"})) == [("impossible", "/db")]
+
+
+def test_a_database_made_after_the_point_is_moved_aside_with_what_lies_beside_it() -> None:
+    steps = decide(touches=[Touch("/db", "database", ABSENT)], here={"/db": b"new", "/db-journal": b"j"})
+    assert sorted(actions(steps)) == [("remove", "/db"), ("remove", "/db-journal")]
 
 
 def test_a_file_made_after_the_point_is_moved_aside() -> None:

@@ -44,6 +44,7 @@ def watch(store: Home) -> Iterator[Watch]:
             ignored=(store.path,),
             before=filelog.touches(store, RUN),
             known=(),
+            own_databases=(),
             after_a_point=after_a_point,
             max_bytes=max_bytes,
             committing=lambda: committing,
@@ -96,7 +97,8 @@ def test_a_database_that_is_removed_is_kept_though_no_event_told_of_its_making(s
         database.execute("create table t(x)")
         watched.at_commit(descriptors.opened(()))
     os.remove("made.db")
-    (touch,) = filelog.touches(store, RUN)
+    made, touch = filelog.touches(store, RUN)
+    assert (made.change, made.was.kind) == ("database", "absent")
     assert content(store, touch).startswith(b"SQLite format 3")
 
 

@@ -30,7 +30,7 @@ def manifest(run: str, point: str, parent: str | None, chunks: tuple[bytes, ...]
     fields: dict[str, Any] = {
         "label": None, "trigger": "explicit", "created_at": "2026-01-01T00:00:00+00:00",
         "location": "train.py:42 in main", "complete": True, "stdout_bytes": 0,
-        "split_ms": {"wait": 0.0, "capture": 0.5, "fork": 1.5}, "stop_ms": 2.0, "bytes_total": 10,
+        "split_ms": {"wait": 0.0, "capture": 0.5, "stage": 0.0, "fork": 1.5}, "stop_ms": 2.0, "bytes_total": 10,
         "variables": (model.Variable("x", "list", "3 items", 10),), "tombstones": (), "refusals": (), "files": (),
         "provenance": {"argv": ["train.py"]},
     }  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from journal_program import Program, manifest
 
 from forkpoint import errors, limits
-from forkpoint.journal import codec, lease, pack, pack_place, packfile, record, seal
+from forkpoint.journal import codec, durable, lease, pack, pack_place, packfile, record, seal
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.runs import RunInfo
@@ -66,6 +67,37 @@ def test_numbers_are_shuffled_and_noise_is_stored_raw() -> None:
     noise = os.urandom(200_000)
     used, stored = encoder.encode(noise, 4)
     assert used == codec.RAW and stored is noise
+
+
+def test_large_buffers_are_compressed_only_where_it_saves_much() -> None:
+    encoder = codec.Encoder()
+    mixed = b"".join(os.urandom(850) + bytes(150) for _ in range(200))
+    assert encoder.encode(mixed, 1)[0] == codec.ZSTD
+    assert encoder.encode(mixed, 1, numbers=True)[0] == codec.RAW
+    assert encoder.encode(NUMBERS, 4, numbers=True)[0] == codec.SHUFFLED
+
+
+def test_a_chunk_is_of_one_moment_though_its_memory_moves_on(program: Program) -> None:
+    point = new_id()
+    sink = pack.PackWriter(program.home, program.run, point, {})
+    memory = bytearray(os.urandom(100_000))
+    before = bytes(memory)
+    chunk = sink.put(memoryview(memory), "buffer")
+    memory[:] = bytes(len(memory))
+    info = sink.finish(manifest(program.run.id, point, None, (chunk,)))
+    with packfile.PackFile(program.home, info.pack) as file:
+        assert file.read(file.entries()[chunk][0], chunk)[1] == before
+
+
+@given(st.lists(st.binary(max_size=300), max_size=40), st.integers(1, 50))
+@settings(deadline=None)
+def test_parts_are_written_in_order_however_short_the_writes_are(parts: list[bytes], short: int) -> None:
+    with tempfile.TemporaryFile(buffering=0) as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "writev", lambda fd, views: os.write(fd, b"".join(views)[:short]))
+        durable.write_parts(file.fileno(), parts)
+        patch.undo()
+        durable.write_parts(file.fileno(), parts)
+        assert os.pread(file.fileno(), 1 << 20, 0) == 2 * b"".join(parts)
 
 
 def test_every_flipped_byte_is_noticed(program: Program) -> None:
@@ -154,7 +186,7 @@ class Recorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, str]] = []
-        for name in ("fdatasync", "fsync", "rename", "write"):
+        for name in ("fdatasync", "fsync", "rename", "writev"):
             monkeypatch.setattr(os, name, self._wrapped(name, getattr(os, name)))
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,13 +209,13 @@ def test_the_disk_is_told_in_the_order_that_survives_power_loss(
     written = f"{program.run.id}.{info.pack}"
     kinds = [(name, os.path.basename(target)) for name, target in seen.calls]
     order = [
-        kinds.index(("write", written)),
+        kinds.index(("writev", written)),
         kinds.index(("fdatasync", written)),
         kinds.index(("rename", written)),
         kinds.index(("fsync", info.pack[:2])),
     ]
     assert order == sorted(order)
-    assert ("write", written) not in kinds[order[1] :], "nothing may be written after the sync"
+    assert ("writev", written) not in kinds[order[1] :], "nothing may be written after the sync"
     assert kinds.index(("fsync", "packs")) < order[2], "a new directory is durable before a pack goes into it"
 
 
@@ -222,8 +254,9 @@ def test_a_failed_directory_sync_leaves_no_pack(program: Program, monkeypatch: p
 
 
 def test_short_writes_change_nothing(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.write
-    monkeypatch.setattr(os, "write", lambda fd, data: real(fd, memoryview(data)[:37]))
+    write, writev = os.write, os.writev
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, memoryview(data)[:37]))
+    monkeypatch.setattr(os, "writev", lambda fd, parts: writev(fd, [part[:37] for part in parts[:1]]))
     name, _ = _written(program, [b"abc" * 500, os.urandom(3000)])
     monkeypatch.undo()
     assert _problems(program.home, name) == []

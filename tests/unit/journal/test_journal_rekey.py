@@ -10,7 +10,7 @@ from journal_program import Program, State, content
 
 from forkpoint import errors
 from forkpoint.journal import home as homes
-from forkpoint.journal import keys, rebuild, rekey
+from forkpoint.journal import keys, manifest, rebuild, rekey
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
@@ -52,6 +52,15 @@ def test_a_store_whose_key_is_lost_comes_over_whole_and_is_sound(program: Progra
     assert not checked.damages and not checked.notes
     with Reader(again) as reader:
         assert reader.newest_sound(program.run.id).point.id == list(states)[-1]
+
+
+def test_chunks_that_are_listed_in_chunks_come_over_too(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "_LIST_IDS", 1)
+    states = _history(program)
+    _lose_key(program.home)
+    done = rekey.rekey(program.home.path)
+    assert done.points == 3 and _states(done.home) == states
+    assert not verify(done.home).damages
 
 
 def test_what_the_old_key_sealed_is_worth_nothing_under_the_new_one(program: Program) -> None:

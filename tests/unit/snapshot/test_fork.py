@@ -365,8 +365,8 @@ ran = []
 callback = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(lambda argument: ran.append(os.getpid()) or 0)
 queue = ctypes.PyDLL(None).Py_AddPendingCall
 _imp.acquire_lock()
-begin = functools.partial(_native.fork, (), 1)
-_, (pid, pidfd, _) = map(operator.call, (functools.partial(queue, callback, None), begin))
+begin = functools.partial(_native.fork, (), 1, None)
+_, (pid, pidfd, *_) = map(operator.call, (functools.partial(queue, callback, None), begin))
 _imp.release_lock()
 for _ in range(100): pass
 if pid == 0:
@@ -707,6 +707,31 @@ def test_an_execd_program_reports_through_the_inherited_pipe() -> None:
     assert (report.status, report.point, report.seq) == ("K", "abc", 7)
 
 
+def test_freed_memory_is_not_shared_with_the_child() -> None:
+    """Pages that malloc keeps for the next allocation are not there any more, so that nobody copies them."""
+    program = """
+import ctypes, os
+from forkpoint.report import Report
+from forkpoint.snapshot import forker
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+libc.malloc.argtypes = [ctypes.c_size_t]
+libc.free.argtypes = [ctypes.c_void_p]
+libc.free(libc.malloc(30 << 20))  # from here on blocks of this size come from the heap
+block, above = libc.malloc(20 << 20), libc.malloc(1 << 20)
+ctypes.memset(block, 1, 20 << 20)
+libc.free(block)
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+before = resident()
+child = forker.fork(lambda side: Report("K"), deadline_seconds=20)
+print((before - resident()) >> 20, child.wait().status)
+"""
+    freed, status = run(program).split()
+    assert int(freed) >= 18
+    assert status == "K"
+
+
 def test_the_child_reads_the_times_told_after_the_fork() -> None:
     reader, writer = os.pipe()
 
@@ -719,7 +744,9 @@ def test_the_child_reads_the_times_told_after_the_fork() -> None:
     os.write(writer, b"x")
     report = handle.wait()
     assert report is not None
-    assert report.message == "Split(wait_ms=1.0, capture_ms=2.0, fork_ms=3.0, stop_ms=6.0)"
+    stage = 1000 * handle.staged[0]
+    told = f"stage_ms={stage}, fork_ms={1000 * (0.003 - handle.staged[0])}"
+    assert report.message == f"Split(wait_ms=1.0, capture_ms=2.0, {told}, stop_ms=6.0)"
     os.close(reader)
     os.close(writer)
 

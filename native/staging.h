@@ -1,0 +1,19 @@
+/* Hot memory copied aside for one fork (staging.c): load, then around the clone copy, and place or keep. */
+#ifndef FORKPOINT_STAGING_H
+#define FORKPOINT_STAGING_H
+
+#include "compat.h"
+
+/* Take over what is to be staged: None, or (arena address, arena bytes, ranges). -1 with an exception set. */
+int forkpoint_staging_load(PyObject *request);
+
+/* Right before the clone. Bytes that were copied; from here to the clone nothing may be written but the stack. */
+size_t forkpoint_staging_copy(void);
+
+/* In the child, before it touches anything else: the copies take the places of their originals. -1: it cannot live. */
+int forkpoint_staging_place(void);
+
+/* In the program, after the clone: all is as before. */
+void forkpoint_staging_keep(void);
+
+#endif

@@ -1,0 +1,52 @@
+"""What is copied aside before the next fork, decided from what children found."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from forkpoint.limits import HOT_SHARE, STAGED_BYTES_MIN
+from forkpoint.snapshot.hotness import Found, arena_size, choose
+
+PAGE = 4096
+BIG = 1 << 20
+
+
+def test_hot_is_what_mostly_changed() -> None:
+    hot, cold = Found(PAGE, BIG, HOT_SHARE), Found(PAGE + BIG, BIG, HOT_SHARE - 0.01)
+    assert choose([cold, hot], 4 * BIG, PAGE, 100) == ((PAGE, BIG),)
+
+
+def test_only_whole_pages_and_not_too_few() -> None:
+    assert choose([Found(PAGE + 16, BIG, 1.0)], 4 * BIG, PAGE, 100) == ((2 * PAGE, BIG - PAGE),)
+    assert choose([Found(PAGE + 16, STAGED_BYTES_MIN, 1.0)], BIG, PAGE, 100) == ()
+
+
+def test_where_not_all_fits_what_changed_most_comes_first() -> None:
+    small, large = Found(PAGE, BIG, 1.0), Found(8 * BIG, 2 * BIG, 0.6)
+    assert choose([small, large], 3 * BIG, PAGE, 100) == ((PAGE, BIG), (8 * BIG, 2 * BIG))
+    assert choose([small, large], 2 * BIG, PAGE, 100) == ((8 * BIG, 2 * BIG),)
+    assert choose([small, large], 3 * BIG, PAGE, 1) == ((8 * BIG, 2 * BIG),)
+
+
+FOUND = st.builds(Found, st.integers(0, 64 * BIG), st.integers(1, 4 * BIG), st.floats(0, 1))
+
+
+@given(st.lists(FOUND, max_size=40), st.integers(0, 32 * BIG))
+def test_ranges_ascend_without_overlap_within_the_limit(found: list[Found], limit: int) -> None:
+    end = total = 0
+    for address, size in choose(found, limit, PAGE, 16):
+        assert address % PAGE == size % PAGE == 0
+        assert address >= end
+        assert any(one.address <= address and address + size <= one.address + one.nbytes for one in found)
+        end, total = address + size, total + size
+    assert total <= limit
+
+
+def test_the_arena_is_kept_until_it_is_too_small_or_mostly_unused() -> None:
+    assert arena_size(5, 8, 100, 1) == 8
+    assert arena_size(16, 8, 100, 1) == 20
+    assert arena_size(3, 8, 100, 1) == 3
+    assert arena_size(0, 8, 100, 1) == 0
+    assert arena_size(16, 8, 18, 1) == 18
+    assert arena_size(5, 8, 6, 1) == 6

@@ -1,0 +1,250 @@
+"""What a child sees of staged memory is what was there at the fork, whatever becomes of it afterwards."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from forkpoint import _native
+from forkpoint.report import Report
+from forkpoint.snapshot import forker, staging
+from forkpoint.snapshot.hotness import Found
+from forkpoint.snapshot.reaper import ChildHandle
+
+PAGE = mmap.PAGESIZE
+MIB = 1 << 20
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+GUARD_INSTALL = 102
+"""MADV_GUARD_INSTALL (Linux 6.13): pages that fault although /proc/self/maps calls them plain memory."""
+
+
+def block(size: int) -> mmap.mmap:
+    """Private memory full of random bytes."""
+    memory = mmap.mmap(-1, size, flags=PRIVATE)
+    memory[:] = os.urandom(size)
+    return memory
+
+
+def whole(memory: mmap.mmap) -> tuple[int, int]:
+    return _native.buffer_address(memory), len(memory)
+
+
+def request(arena: mmap.mmap, ranges: Sequence[tuple[int, int]]) -> tuple[int, int, bytes]:
+    numbers = b"".join(struct.pack("=QQ", *one) for one in sorted(ranges))
+    return _native.buffer_address(arena), len(arena), numbers
+
+
+def start(
+    arena: mmap.mmap, ranges: Sequence[tuple[int, int]], question: Callable[[], str]
+) -> tuple[ChildHandle, Callable[[], str]]:
+    """A child that answers `question()` once it is asked to: when the program has gone on to write."""
+    gate = mmap.mmap(-1, PAGE)
+
+    def answer(side: forker.ChildSide) -> Report:
+        while not gate[0]:
+            os.sched_yield()
+        return Report("K", message=question())
+
+    child = forker.fork(answer, deadline_seconds=20, staging=request(arena, ranges))
+
+    def ask() -> str:
+        gate[0] = 1
+        report = child.wait()
+        assert report is not None
+        assert report.status == "K", report.message
+        return report.message
+
+    return child, ask
+
+
+def digest(memories: Sequence[mmap.mmap]) -> str:
+    return hashlib.sha256(b"".join(memories)).hexdigest()
+
+
+def test_the_child_has_the_bytes_of_the_fork_and_the_program_its_own() -> None:
+    memory, arena = block(4 * MIB), mmap.mmap(-1, 4 * MIB)
+    before = digest([memory])
+    child, ask = start(arena, [whole(memory)], lambda: digest([memory]))
+    memory[:] = bytes(len(memory))
+    assert child.staged[1] == len(memory)
+    assert ask() == before
+    assert memory[:] == bytes(len(memory))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=8), st.integers(0, 3))
+def test_any_mixture_of_staged_and_shared_memory_is_frozen_under_a_thread_that_writes(
+    blocks: list[tuple[int, bool]], edge: int
+) -> None:
+    memories = [block(pages * PAGE) for pages, _ in blocks]
+    ranges = []
+    for memory, (pages, staged) in zip(memories, blocks, strict=True):
+        if staged and pages > edge:  # the pages before are shared: a buffer seldom begins where a page does
+            ranges.append((_native.buffer_address(memory) + edge * PAGE, (pages - edge) * PAGE))
+    arena = mmap.mmap(-1, max(sum(size for _, size in ranges), PAGE))
+    before = digest(memories)
+    child, ask = start(arena, ranges, lambda: digest(memories))
+    ended = threading.Event()
+
+    def write() -> None:
+        value = 0
+        while not ended.is_set():
+            value = (value + 1) % 256
+            for memory in memories:
+                memory[:] = bytes([value]) * len(memory)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert child.staged[1] == sum(size for _, size in ranges)
+        assert ask() == before
+    finally:
+        ended.set()
+        writer.join()
+
+
+def test_memory_that_is_gone_or_something_else_by_now_is_not_staged(tmp_path: Path) -> None:
+    arena = mmap.mmap(-1, 16 * MIB)
+    good, gone, readonly, half = block(MIB), block(MIB), block(MIB), block(MIB)
+    shared = mmap.mmap(-1, MIB)
+    (tmp_path / "file").write_bytes(os.urandom(MIB))
+    with (tmp_path / "file").open("r+b") as opened:
+        mapped = mmap.mmap(opened.fileno(), MIB, flags=mmap.MAP_PRIVATE)
+    here = whole(gone)
+    gone.close()
+    libc = ctypes.CDLL(None)
+    libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    assert libc.mprotect(_native.buffer_address(readonly), MIB, mmap.PROT_READ) == 0
+    assert libc.mprotect(_native.buffer_address(half) + MIB // 2, PAGE, 0) == 0
+    stack = next(line.split()[0] for line in Path("/proc/self/maps").read_text().splitlines() if "[stack]" in line)
+    top = int(stack.split("-")[1], 16)
+    ranges = [here, *map(whole, (good, readonly, half, shared, mapped)), (top - 16 * PAGE, 8 * PAGE), (PAGE, PAGE)]
+    before = digest([good, readonly, mapped])
+    child, ask = start(arena, ranges, lambda: digest([good, readonly, mapped]))
+    good[:] = bytes(MIB)
+    assert child.staged[1] == MIB
+    assert ask() == before
+
+
+def test_a_fault_while_copying_leaves_that_memory_to_copy_on_write() -> None:
+    memory, other, arena = block(MIB), block(MIB), mmap.mmap(-1, 2 * MIB)
+    guarded = 0
+    try:
+        memory.madvise(GUARD_INSTALL, MIB // 2, PAGE)
+        guarded = MIB
+    except OSError:
+        pass  # an older kernel: there is no such memory
+    before = digest([other])
+    child, ask = start(arena, [whole(memory), whole(other)], lambda: digest([other]))
+    other[:] = bytes(MIB)
+    assert child.staged[1] == 2 * MIB - guarded
+    assert ask() == before
+
+
+def test_the_whole_heap_of_the_interpreter_can_be_staged() -> None:
+    """What was a buffer may be Python objects by now: a child works on staged copies of them as well."""
+    ranges = []
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        bounds, permissions, _, _, inode, *_ = line.split()
+        first, last = (int(bound, 16) for bound in bounds.split("-"))
+        static = first <= threading.get_ident() < last or last - first < MIB  # never a buffer: libraries' own variables
+        if permissions == "rw-p" and inode == "0" and "[stack" not in line and not static:
+            ranges.append((first, last - first))
+    words = [str(number) for number in range(10_000)]
+    arena = mmap.mmap(-1, sum(size for _, size in ranges))
+    child, ask = start(arena, ranges, lambda: hashlib.sha256("".join(words).encode()).hexdigest())
+    before = hashlib.sha256("".join(words).encode()).hexdigest()
+    words[:] = [word * 2 for word in words]
+    assert child.staged[1] > MIB
+    assert ask() == before
+
+
+def test_forks_of_the_program_itself_have_the_memory_and_not_the_arena() -> None:
+    memory, arena = block(MIB), mmap.mmap(-1, MIB)
+    _, ask = start(arena, [whole(memory)], lambda: "")
+    ask()
+    place = f"{_native.buffer_address(arena):x}-"
+    pid = os.fork()
+    if pid == 0:
+        there = any(line.startswith(place) for line in Path("/proc/self/maps").read_text().splitlines())
+        os._exit(2 if there else 0 if hashlib.sha256(memory).digest() else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+@pytest.mark.parametrize("ranges", [[(PAGE, 2 * MIB)], [(PAGE + 1, PAGE)], [(PAGE, 2 * PAGE), (2 * PAGE, PAGE)]])
+def test_ranges_that_make_no_sense_are_an_error(ranges: list[tuple[int, int]]) -> None:
+    with pytest.raises(ValueError, match="whole pages"):
+        _native.fork((), -1, request(mmap.mmap(-1, MIB), ranges))
+
+
+# ---------------------------------------------------------------- what is learned from one child to the next
+
+
+def take(kept: staging.Staging, found: Sequence[Found] | None) -> int:
+    """One commit whose child finds these buffers; the bytes that were staged for it."""
+
+    def body(side: forker.ChildSide) -> Report:
+        kept.tell(found)
+        return Report("K")
+
+    child = forker.fork(body, deadline_seconds=20, staging=kept.request())
+    report = child.wait()
+    assert report is not None
+    assert report.status == "K"
+    kept.learn()
+    return child.staged[1]
+
+
+def test_what_changed_is_staged_once_a_child_has_touched_the_arena() -> None:
+    kept = staging.Staging(64 * MIB)
+    hot = block(MIB)
+    found = [Found(*whole(hot), 1.0)]
+    assert [take(kept, found) for _ in range(4)] == [0, 0, MIB, MIB]
+    assert [take(kept, None) for _ in range(2)] == [MIB, MIB]  # nothing could be compared: as before
+    assert [take(kept, [Found(*whole(hot), 0.0)]) for _ in range(2)] == [MIB, 0]
+    assert kept.request() is None
+
+
+def test_a_child_that_died_without_a_word_ends_staging() -> None:
+    kept = staging.Staging(64 * MIB)
+    found = [Found(*whole(hot := block(MIB)), 1.0)]
+    for _ in range(3):
+        take(kept, found)
+    kept.give_up()
+    assert [take(kept, found) for _ in range(4)] == [0, 0, 0, 0]
+    assert len(hot) == MIB
+
+
+def test_a_limit_of_zero_turns_staging_off() -> None:
+    kept = staging.Staging(0)
+    found = [Found(*whole(hot := block(MIB)), 1.0)]
+    assert [take(kept, found) for _ in range(4)] == [0, 0, 0, 0]
+    assert len(hot) == MIB
+
+
+@pytest.mark.parametrize(("error", "staged"), [(errno.EINVAL, MIB), (errno.ENOMEM, 0)])
+def test_an_arena_without_memory_behind_it_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, error: int, staged: int
+) -> None:
+    """An older kernel is told apart from a machine that has none left."""
+
+    class Arena(mmap.mmap):
+        def madvise(self, option: int, *rest: int) -> None:
+            raise OSError(error, "")
+
+    monkeypatch.setattr(mmap, "mmap", Arena)
+    kept = staging.Staging(64 * MIB)
+    found = [Found(*whole(hot := block(MIB)), 1.0)]
+    assert [take(kept, found) for _ in range(3)] == [0, 0, staged]
+    assert len(hot) == MIB
