@@ -161,8 +161,10 @@ class _Figures(Quiet):
         """Settings; and pyplot's figures, oldest first: the last is the current one."""
         pyplot = sys.modules.get("matplotlib.pyplot")
         helpers = sys.modules.get("matplotlib._pylab_helpers")
+        known: Any = mpl.colormaps
         return {
             "settings": dict(dict.items(mpl.rcParams)),
+            "colormaps": {name: known[name] for name in known if name not in known._builtin_cmaps},
             "figures": list(helpers.Gcf.figs.items()) if helpers is not None else [],
             "held": _held(),
             "chosen": pyplot is not None and pyplot._backend_mod is not None,
@@ -171,6 +173,9 @@ class _Figures(Quiet):
     def restore(self, state: dict[str, Any]) -> None:
         for name, value in state["settings"].items():
             mpl.rcParams._set(name, value)
+        for name, colormap in state["colormaps"].items():
+            if name not in mpl.colormaps:  # or a library has registered it anew
+                mpl.colormaps.register(colormap, name=name)
         for _ in range(state["held"]):
             figure.Figure._render_lock.acquire()
         if state["chosen"]:

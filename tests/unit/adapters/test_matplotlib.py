@@ -120,3 +120,12 @@ def test_the_path_of_a_font_comes_back_where_it_is_more_than_a_str() -> None:
     found = font_manager.fontManager.findfont(font_manager.FontProperties())
     back, keyed = again((found, {found: 1}))
     assert type(back) is type(found) and back == found and keyed[found] == 1
+
+
+def test_a_colormap_that_the_program_registered() -> None:
+    matplotlib.colormaps.register(matplotlib.colors.ListedColormap(["red", "blue"]), name="own")
+    state = again(ADAPTER.capture(None))
+    matplotlib.colormaps.unregister("own")
+    ADAPTER.restore(state)
+    assert matplotlib.colormaps["own"](0) == (1, 0, 0, 1)
+    matplotlib.colormaps.unregister("own")
