@@ -27,7 +27,7 @@ _made: dict[int, Any] = {}
 
 @functools.cache
 def is_made_late(module_name: str, path: str) -> bool:
-    """Does a function of that module, or of that class in it, assign what lies at this path?"""
+    """Does a function of that module, or of that class in it or a base of that, assign what lies at this path?"""
     owner_path, _, name = path.rpartition(".")
     module = sys.modules.get(module_name)
     owner = getattr(module, owner_path, None) if owner_path else module
@@ -35,7 +35,8 @@ def is_made_late(module_name: str, path: str) -> bool:
 
 
 def _codes(owner: Any) -> Iterator[CodeType]:
-    for value in list(getattr(owner, "__dict__", {}).values()):
+    holders = owner.__mro__ if isinstance(owner, type) else (owner,)
+    for value in [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]:
         function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
         if isinstance(function, FunctionType):
             yield function.__code__
