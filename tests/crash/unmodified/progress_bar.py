@@ -10,6 +10,6 @@ for i in bar:
             total = (total * 33 + i * j + k) % 1_000_003
     bar.set_postfix(total=total)
     seen.append(total)
-    print(i, total, bar.n)
+    print(i, total, bar.desc)
 bar.close()
-print(len(seen), sum(seen), bar.n)
+print(len(seen), sum(seen), bar.n)  # all are counted once it is over
