@@ -128,6 +128,17 @@ STAGED_BYTES_MIN: Final = 64 << 10
 STAGING_SHARE_MAX: Final = 0.25
 """Of the memory that is available, what the arena of hot buffers takes at most: a program's own memory comes first."""
 
+STAGING_SECONDS: Final = 3.5e-3
+STAGING_FORK_SHARE: Final = 0.5
+"""What copying hot buffers may add to a stop unless the user says how much memory it may take: so much and half of a
+bare fork, which with all the rest keeps a stop within 1.5 bare forks and 5 ms."""
+
+COPY_BYTES_PER_SECOND: Final = 8e9
+"""How fast memory is copied into the arena, until it was measured here."""
+
+FORK_SECONDS_PER_BYTE: Final = 20e-3 / (1 << 30)
+"""What a fork of memory costs, of which staged memory is not part: to tell what a bare fork would have cost."""
+
 ARENA_SHARE_MAX: Final = 2
 """An arena more than so many times as large as what is hot is given back."""
 

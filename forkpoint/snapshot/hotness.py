@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from forkpoint.limits import ARENA_SHARE_MAX, HOT_SHARE, STAGED_BYTES_MIN
+from forkpoint.limits import ARENA_SHARE_MAX, HOT_SHARE, STAGED_BYTES_MIN, STAGING_FORK_SHARE, STAGING_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +22,28 @@ Range = tuple[int, int]
 
 
 def choose(found: Iterable[Found], limit: int, page: int, count_max: int) -> tuple[Range, ...]:
-    """What to stage: whole pages inside buffers that mostly change, most changed first while they fit into `limit`
-    bytes; ascending, without overlaps.
+    """What to stage: whole pages inside buffers that mostly change, most changed first, `limit` bytes at most, of the
+    last one only its beginning; ascending, without overlaps.
     """
     hot = [(one.changed * one.nbytes, *whole) for one in found if (whole := _hot(one, page))]
     chosen: list[Range] = []
     room = limit
     for _, address, size in sorted(hot, reverse=True)[:count_max]:
-        if size <= room:
-            chosen.append((address, size))
-            room -= size
+        fits = min(size, room // page * page)
+        if fits >= STAGED_BYTES_MIN:
+            chosen.append((address, fits))
+            room -= fits
     ascending: list[Range] = []
     for address, size in sorted(chosen):
         if not ascending or address >= sum(ascending[-1]):
             ascending.append((address, size))
     return tuple(ascending)
+
+
+def affordable(bare_fork: float, capture: float, bytes_per_second: float) -> int:
+    """How many bytes may be staged for a stop to stay short, from what a bare fork and the capture take, in seconds."""
+    left = STAGING_SECONDS + STAGING_FORK_SHARE * bare_fork - capture
+    return max(int(left * bytes_per_second), 0)
 
 
 def _hot(one: Found, page: int) -> Range | None:

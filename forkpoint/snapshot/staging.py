@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from forkpoint import _native
-from forkpoint.limits import STAGING_SHARE_MAX
+from forkpoint.limits import COPY_BYTES_PER_SECOND, FORK_SECONDS_PER_BYTE, STAGING_SHARE_MAX
 from forkpoint.snapshot import hotness, memory
 from forkpoint.snapshot.hotness import Found
 
@@ -57,7 +57,9 @@ class Findings:
 
 
 class Staging:
-    """The one arena of a program, of `limit` bytes at most (None: a share of what the machine has left; 0: none)."""
+    """The one arena of a program, of `limit` bytes at most. None: a share of what the machine has left, used as far as
+    a stop stays short; 0: none.
+    """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
@@ -65,6 +67,16 @@ class Staging:
         self._arena: mmap.mmap | None = None
         self._touched = 0
         self._ranges: tuple[hotness.Range, ...] = ()
+        self._rate = COPY_BYTES_PER_SECOND
+        self._affordable = 0
+
+    def took(self, *, capture: float, fork: float, staged: tuple[float, int]) -> None:
+        """What the last stop took, in seconds: the capture, the fork, and in it the copying of so many bytes."""
+        seconds, size = staged
+        if size:
+            self._rate = size / seconds
+        bare = fork - seconds + size * FORK_SECONDS_PER_BYTE
+        self._affordable = hotness.affordable(bare, capture, self._rate)
 
     def request(self) -> tuple[int, int, bytes] | None:
         """What the next fork is to copy aside, for `_native.fork`."""
@@ -93,8 +105,11 @@ class Staging:
         if found is None:
             return
         self._touched = touched
-        limit = int(memory.available_bytes() * STAGING_SHARE_MAX) + self._size if self._limit is None else self._limit
-        self._ranges = hotness.choose(found, limit, mmap.PAGESIZE, _native.RANGES_MAX)
+        limit = room = self._limit
+        if limit is None or room is None:
+            limit = int(memory.available_bytes() * STAGING_SHARE_MAX) + self._size
+            room = min(limit, self._affordable)
+        self._ranges = hotness.choose(found, room, mmap.PAGESIZE, _native.RANGES_MAX)
         size = hotness.arena_size(sum(size for _, size in self._ranges), self._size, limit, mmap.PAGESIZE)
         if size != self._size:
             self._resize(size)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forkpoint.limits import HOT_SHARE, STAGED_BYTES_MIN
-from forkpoint.snapshot.hotness import Found, arena_size, choose
+from forkpoint.snapshot.hotness import Found, affordable, arena_size, choose
 
 PAGE = 4096
 BIG = 1 << 20
@@ -26,7 +26,16 @@ def test_where_not_all_fits_what_changed_most_comes_first() -> None:
     small, large = Found(PAGE, BIG, 1.0), Found(8 * BIG, 2 * BIG, 0.6)
     assert choose([small, large], 3 * BIG, PAGE, 100) == ((PAGE, BIG), (8 * BIG, 2 * BIG))
     assert choose([small, large], 2 * BIG, PAGE, 100) == ((8 * BIG, 2 * BIG),)
+    assert choose([small, large], 2 * BIG + BIG // 2 + 5, PAGE, 100) == ((PAGE, BIG // 2), (8 * BIG, 2 * BIG))
+    assert choose([small, large], BIG, PAGE, 100) == ((8 * BIG, BIG),)
     assert choose([small, large], 3 * BIG, PAGE, 1) == ((8 * BIG, 2 * BIG),)
+
+
+def test_what_is_copied_keeps_a_stop_within_one_and_a_half_bare_forks_and_5_ms() -> None:
+    for bare, capture in ((0.0, 0.0), (0.002, 0.001), (0.1, 0.002)):
+        copying = affordable(bare, capture, 1e9) / 1e9
+        assert 0 < copying <= 1.5 * bare + 0.005 - bare - capture
+    assert affordable(0.001, 0.010, 1e9) == 0
 
 
 FOUND = st.builds(Found, st.integers(0, 64 * BIG), st.integers(1, 4 * BIG), st.floats(0, 1))
