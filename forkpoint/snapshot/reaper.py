@@ -22,6 +22,10 @@ _POLL_SECONDS: Final = 0.05
 """Granularity of `wait` where the kernel has no pidfd."""
 
 
+_HEAD_START_SECONDS: Final = 0.1
+"""The child's own deadline began with the fork, ours when it was over."""
+
+
 class ChildHandle:
     """One forked child as the program knows it. Useless (`?`) in any other process, such as the program's own forks.
 
@@ -128,7 +132,8 @@ class ChildHandle:
         else:
             if ended is None:
                 return
-            how = _in_words(ended) if time.monotonic() < self._deadline else "killed at its deadline"
+            in_time = time.monotonic() < self._deadline - _HEAD_START_SECONDS
+            how = _in_words(ended) if in_time else "killed at its deadline"
         self._receive()  # What it wrote between the look before and its end.
         if self._report is None:
             self._report = Report("?", message=f"the child ended without a report ({self._killed or how})")

@@ -112,6 +112,7 @@ def test_no_descriptor_and_no_zombie_is_left_after_200_forks() -> None:
         children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
         return sorted(os.listdir("/proc/self/fd")), children
 
+    all_collected()
     before = state()
     for _ in range(200):
         handle = forker.fork(lambda side: Report("K"), deadline_seconds=DEADLINE)

@@ -122,7 +122,6 @@ def test_memory_that_is_gone_or_something_else_by_now_is_not_staged(tmp_path: Pa
     with (tmp_path / "file").open("r+b") as opened:
         mapped = mmap.mmap(opened.fileno(), MIB, flags=mmap.MAP_PRIVATE)
     here = whole(gone)
-    gone.close()
     libc = ctypes.CDLL(None)
     libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     assert libc.mprotect(_native.buffer_address(readonly), MIB, mmap.PROT_READ) == 0
@@ -131,6 +130,7 @@ def test_memory_that_is_gone_or_something_else_by_now_is_not_staged(tmp_path: Pa
     top = int(stack.split("-")[1], 16)
     ranges = [here, *map(whole, (good, readonly, half, shared, mapped)), (top - 16 * PAGE, 8 * PAGE), (PAGE, PAGE)]
     before = digest([good, readonly, mapped])
+    gone.close()  # only now: somebody may soon have other memory there
     child, ask = start(arena, ranges, lambda: digest([good, readonly, mapped]))
     good[:] = bytes(MIB)
     assert child.staged[1] == MIB
