@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import torch.multiprocessing
 from torch.utils.data import _utils
-from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
+from torch.utils.data.dataloader import _DatasetKind, _MultiProcessingDataLoaderIter
 
 from forkpoint.capture.adapters import _worker_replay
 from forkpoint.capture.adapters._attributes import attributes, fill
@@ -107,6 +107,7 @@ _HINT: Final = "commits are taken once that iterator is gone: persistent_workers
 
 def _require_replayable(iterator: Any, crew: Crew) -> None:
     reasons = {
+        "an IterableDataset": iterator._dataset_kind != _DatasetKind.Map,
         "in_order=False": not getattr(iterator, "_in_order", True),
         "pinned memory": iterator._pin_memory,
     }
@@ -122,15 +123,13 @@ def _require_replayable(iterator: Any, crew: Crew) -> None:
             hint=_HINT,
         )
     awaited = sum(told[1] for worker in range(len(crew.workers)) for told in _past(iterator, worker, crew))
-    if awaited != iterator._tasks_outstanding:
+    if awaited != iterator._tasks_outstanding or not all(iterator._workers_status):
         raise Refused("a DataLoader is just talking to its workers")
 
 
 def _past(iterator: Any, worker: int, crew: Crew) -> list[_worker_replay.Past]:
-    """All that this worker was told, in order; awaited are answers to this epoch's that have not come, though a worker
-    gives none after the end of its part of a stream. None, which then lets it go, is told anew.
-    """
-    sent = [told for told in crew.workers[worker].sent if told is not None]
+    """All that this worker was told, in order; awaited are answers to this epoch's that have not come."""
+    sent = list(crew.workers[worker].sent)
     begins = max((at for at, told in enumerate(sent) if type(told) is not tuple), default=-1)
     awaited = {number for number, info in iterator._task_info.items() if len(info) == 1 and info[0] == worker}
     return [(told, at > begins and told[0] in awaited) for at, told in enumerate(sent)]
@@ -171,8 +170,6 @@ def _start(iterator: Any, crew: Crew) -> None:
         process.daemon = True
         process._name, process._identity = worker.name, worker.identity
         process.start()
-        if None in worker.sent:  # its part of a stream was at its end
-            _ProcessQueue.put(queue, None)
         iterator._index_queues.append(queue)
         iterator._workers.append(process)
     iterator._shutdown = False

@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 from forkpoint.capture import ambient, forks, roots, threads
 from forkpoint.encode.pickler import encode
@@ -28,7 +28,7 @@ NAME = "torch_workers"
 
 PROGRAM = """
 import os, random, torch
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
+from torch.utils.data import Dataset, get_worker_info
 
 FACTOR = 1.0
 
@@ -53,13 +53,6 @@ class Slow(Noisy):
             while not os.path.exists(self.flag):
                 pass
         return super().__getitem__(index)
-
-class Stream(IterableDataset):
-    "Each worker's share of noisy numbers; the first worker has more of them."
-    def __iter__(self):
-        worker = get_worker_info()
-        for number in range(worker.id, 30 - 12 * worker.id, worker.num_workers):
-            yield number + torch.rand(()) + random.random()
 
 class Loud(Noisy):
     def __getitem__(self, index):
@@ -115,10 +108,6 @@ def _all(batches: Any) -> list[Any]:
     return [[part.tolist() for part in batch] for batch in batches]
 
 
-def _streamed(batches: Any) -> list[Any]:
-    return [batch.tolist() for batch in batches]
-
-
 def _end(iterator: Any) -> None:
     iterator._shutdown_workers()
 
@@ -161,28 +150,6 @@ def test_between_two_epochs_kept_workers_are_made_again_too(program: Any) -> Non
     again = saved.again()
     assert _all(again.loader) == expected
     _end(again.loader._iterator)
-
-
-@pytest.mark.parametrize("kept", [False, True])
-@pytest.mark.parametrize("taken", [0, 3, 7])
-def test_the_rest_of_a_stream_is_bit_identical_also_when_a_worker_is_at_its_end(
-    program: Any, taken: int, kept: bool
-) -> None:
-    program.loader = _loader(program, "Stream", shuffle=False, persistent_workers=kept)
-    _streamed(program.loader)
-    program.batches = iter(program.loader)
-    for _ in range(taken):
-        next(program.batches)
-    saved = Saved(program)
-    expected = [_streamed(program.batches), _streamed(program.loader)]
-    _end(program.batches)
-    for _ in range(2):
-        again = saved.again()
-        saved = Saved(again)
-        _end(again.batches)
-    again = saved.again()
-    assert [_streamed(again.batches), _streamed(again.loader)] == expected and len(expected[0]) == 8 - taken
-    _end(again.batches)
 
 
 def test_what_is_out_of_order_and_what_is_on_its_way_is_given_once(program: Any, tmp_path: Path) -> None:
@@ -265,8 +232,19 @@ def test_an_open_file_in_a_dataset_is_refused(program: Any) -> None:
         assert "TextIOWrapper" in _refused(program, iter(_loader(program, dataset=dataset)))
 
 
-def test_what_cannot_be_put_at_a_position_again_is_refused(program: Any) -> None:
-    assert "in_order=False" in _refused(program, iter(_loader(program, in_order=False)))
+class Stream(IterableDataset[Any]):
+    """Numbers."""
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(100))
+
+
+@pytest.mark.parametrize(
+    ("reason", "options"),
+    [("IterableDataset", {"dataset": Stream(), "shuffle": False}), ("in_order=False", {"in_order": False})],
+)
+def test_what_cannot_be_put_at_a_position_again_is_refused(program: Any, reason: str, options: dict[str, Any]) -> None:
+    assert reason in _refused(program, iter(_loader(program, **options)))
 
 
 def test_workers_that_were_not_seen_to_start_are_refused(program: Any) -> None:
