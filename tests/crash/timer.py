@@ -17,7 +17,10 @@ GENERATIONS_MAX = 60
 PATIENCE_MAX = 8
 """So many times as long a program may live that got to no restore point in its lives before."""
 
-STARTS_MAX = 8
+HASTE = 0.7
+"""So much of its life gets a program that was over before its first kill: the machine was busier when it was timed."""
+
+STARTS_MAX = 12
 """A program that is over before its kills are gets so many chains."""
 
 
@@ -142,6 +145,8 @@ def random_kills(
             return [finding], chain
         if chain.kills:
             findings += [Finding(finding.verdict, f"kill {n + 1}") for n in range(chain.kills)]
+        else:
+            life = (life[0] * HASTE, life[1] * HASTE)
         if kills >= at_least or starts >= STARTS_MAX:
             break
     if not findings:
