@@ -157,9 +157,10 @@ def test_what_is_out_of_order_and_what_is_on_its_way_is_given_once(program: Any,
     program.loader.dataset.flag = str(tmp_path / "flag")
     program.batches = iter(program.loader)
     first = _all([next(program.batches)])
-    number, data = program.batches._data_queue.get()  # the second worker is quicker than the first
-    program.batches._task_info[number] += (data,)
-    program.batches._tasks_outstanding -= 1
+    if not any(len(known) == 2 for known in program.batches._task_info.values()):  # or `next` has met it already
+        number, data = program.batches._data_queue.get(timeout=60)  # the second worker is quicker than the first
+        program.batches._task_info[number] += (data,)
+        program.batches._tasks_outstanding -= 1
     saved = Saved(program)
     Path(program.loader.dataset.flag).touch()
     rest = _all(program.batches)
