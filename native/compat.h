@@ -8,6 +8,9 @@
 #endif
 #include <Python.h>
 #undef _PyGC_FINALIZED
+#if PY_VERSION_HEX >= 0x030d0000
+#  include <internal/pycore_setobject.h> /* _PySet_NextEntry, which <Python.h> had before */
+#endif
 
 #if PY_VERSION_HEX < 0x030b0000 || PY_VERSION_HEX >= 0x030e0000
 #  error "forkpoint supports CPython 3.11, 3.12 and 3.13: add a frames_3NN.h for this version"

@@ -1,4 +1,5 @@
-/* What a program has put into libraries: one walk over their modules' and classes' namespaces, done in every child. */
+/* What a program has put into libraries: one walk over the namespaces of their modules, classes and instances, done in
+   every child. */
 #include "parts.h"
 
 #include <string.h>
@@ -123,7 +124,49 @@ static int add_place(PyObject *places, PyObject *place)
     return failed ? -1 : 0;
 }
 
-/* A new list of the keys or indexes at which a plain dict or list holds what is the program's. */
+static int is_table(PyObject *value)
+{
+    return PyDict_CheckExact(value) || PyODict_CheckExact(value) ||
+           strcmp(Py_TYPE(value)->tp_name, "collections.defaultdict") == 0;
+}
+
+static int is_holder(PyObject *value)
+{
+    return is_table(value) || PyList_CheckExact(value) || PySet_CheckExact(value);
+}
+
+/* Was something told about a class or function of the program's? What is filed under one of them counts when it is a
+   class, a function or an instance of a class made in Python; lists and what C code made are the caches of a library. */
+static int entry_is_programs(PyObject *key, PyObject *value, PyObject *program)
+{
+    int own = is_programs(value, program, 0);
+    if (own != 0 || PyUnicode_CheckExact(key)) {
+        return own;
+    }
+    return PyType_Check(value) || PyFunction_Check(value) || forkpoint_is_python_class(Py_TYPE(value))
+               ? is_programs(key, program, 0)
+               : 0;
+}
+
+/* Borrowed references to the next entry of a holder; for a set both are the element, for a list the key is NULL. */
+static int next_entry(PyObject *holder, Py_ssize_t *position, PyObject **key, PyObject **value)
+{
+    if (PyList_CheckExact(holder)) {
+        *key = NULL;
+        *value = *position < PyList_GET_SIZE(holder) ? PyList_GET_ITEM(holder, *position) : NULL;
+        ++*position;
+        return *value != NULL;
+    }
+    if (PySet_CheckExact(holder)) {
+        Py_hash_t hash;
+        int found = _PySet_NextEntry(holder, position, key, &hash);
+        *value = *key;
+        return found;
+    }
+    return PyDict_Next(holder, position, key, value);
+}
+
+/* A new list of the keys, indexes or elements at which a holder has what is the program's. */
 static PyObject *places_within(PyObject *holder, PyObject *program)
 {
     PyObject *places = PyList_New(0), *key, *value;
@@ -131,13 +174,9 @@ static PyObject *places_within(PyObject *holder, PyObject *program)
         return NULL;
     }
     Py_ssize_t position = 0;
-    for (Py_ssize_t i = 0; i < ELEMENTS_MAX; i++) {
-        int within = PyDict_CheckExact(holder);
-        if (within ? !PyDict_Next(holder, &position, &key, &value) : i >= PyList_GET_SIZE(holder)) {
-            break;
-        }
-        int own = is_programs(within ? value : PyList_GET_ITEM(holder, i), program, 0);
-        if (own < 0 || (own && add_place(places, within ? Py_NewRef(key) : PyLong_FromSsize_t(i)) < 0)) {
+    for (Py_ssize_t i = 0; i < ELEMENTS_MAX && next_entry(holder, &position, &key, &value); i++) {
+        int own = key == NULL ? is_programs(value, program, 0) : entry_is_programs(key, value, program);
+        if (own < 0 || (own && add_place(places, key != NULL ? Py_NewRef(key) : PyLong_FromSsize_t(i)) < 0)) {
             Py_DECREF(places);
             return NULL;
         }
@@ -163,7 +202,7 @@ static int look_at(PyObject *path, PyObject *key, PyObject *value, const search 
         return -1;
     }
     if (!own) {
-        if (!PyDict_CheckExact(value) && !PyList_CheckExact(value)) {
+        if (!is_holder(value)) {
             return 0;
         }
         places = places_within(value, s->program);
@@ -200,8 +239,17 @@ static int walk(PyObject *module, PyObject *path, PyObject *namespace, const sea
         if (look_at(path, key, value, s) < 0) {
             return -1;
         }
-        if (PyUnicode_GET_LENGTH(path) == 0 && is_own_class(value, module) &&
-            walk(module, key, ((PyTypeObject *)value)->tp_dict, s) < 0) {
+        if (PyUnicode_GET_LENGTH(path) > 0) {
+            continue;
+        }
+        PyObject *within = NULL;
+        if (is_own_class(value, module)) {
+            within = ((PyTypeObject *)value)->tp_dict;
+        } else if (forkpoint_is_python_class(Py_TYPE(value)) && !PyType_Check(value)) {
+            PyObject **place = _PyObject_GetDictPtr(value);
+            within = place != NULL ? *place : NULL;
+        }
+        if (within != NULL && walk(module, key, within, s) < 0) {
             return -1;
         }
     }
@@ -210,10 +258,10 @@ static int walk(PyObject *module, PyObject *path, PyObject *namespace, const sea
 
 /* drifted(module_name, namespace, program, assigned) -> list of (path, key, value, None | list of places)
 
-   What of a library module's namespace (path "") and of the namespaces of classes it defines (path: the class) is the
-   program's own (a function or class it defines, an instance of such a class, a wrapper of one), or whose name is in
-   `assigned`; and plain dicts and lists that hold such elements, with their keys or indexes. `program` is the set of
-   names of the program's modules. */
+   What of a library module's namespace (path "") and of the namespaces of classes it defines and of instances it holds
+   (path: the name of the class or instance) is the program's own (a function or class it defines, an instance of such a
+   class, a wrapper of one), or whose name is in `assigned`; and dicts, lists and sets that hold such elements, with their
+   keys, indexes or the elements themselves. `program` is the set of names of the program's modules. */
 static PyObject *drifted(PyObject *Py_UNUSED(self), PyObject *args)
 {
     PyObject *module, *namespace;

@@ -5,10 +5,15 @@
 
 static destructor subtype_dealloc; /* what tp_dealloc is for a class made by a class statement */
 
+int forkpoint_is_python_class(PyTypeObject *cls)
+{
+    return cls->tp_dealloc == subtype_dealloc;
+}
+
 /* is_python_class(cls): was it made by a class statement or type(), not by C code? */
 static PyObject *is_python_class(PyObject *Py_UNUSED(module), PyObject *cls)
 {
-    return PyBool_FromLong(PyType_Check(cls) && ((PyTypeObject *)cls)->tp_dealloc == subtype_dealloc);
+    return PyBool_FromLong(PyType_Check(cls) && forkpoint_is_python_class((PyTypeObject *)cls));
 }
 
 /* class_swap(cls, name, value) -> what the class's namespace held under that name. For heap types, also those whose

@@ -40,4 +40,7 @@ extern int forkpoint_is_programs(PyObject *value, PyObject *program);
 /* `__module__` of a class made at run time; borrowed, or NULL. Defined in drift.c. */
 extern PyObject *forkpoint_module_of(PyTypeObject *cls);
 
+/* Was it made by a class statement or type(), not by C code? Defined in instances.c. */
+extern int forkpoint_is_python_class(PyTypeObject *cls);
+
 #endif

@@ -34,7 +34,7 @@ _Instruction = tuple[int, int]
 @dataclass(frozen=True, slots=True)
 class Assigned:
     """`names`: every attribute that is assigned somewhere, of whatever object; those of `self` in a method left out.
-    `targets`: (module or class, name) where the code says which: `pandas.DataFrame.total = ...`."""
+    `targets`: (module, class or instance, name) where the code says which: `pandas.DataFrame.total = ...`."""
 
     names: set[str] = field(default_factory=set)
     targets: list[tuple[Any, str]] = field(default_factory=list)
@@ -110,7 +110,7 @@ def _stores(code: CodeType, namespace: Mapping[str, Any], found: Assigned) -> No
             name = code.co_names[argument]
             found.names.add(name)
             owner = _owner(code, before, namespace)
-            if isinstance(owner, ModuleType | type):
+            if owner is not None:
                 found.targets.append((owner, name))
         before.append((operation, argument))
 
@@ -131,7 +131,7 @@ def _is_own_argument(instruction: _Instruction) -> bool:
 
 
 def _owner(code: CodeType, before: list[_Instruction], namespace: Mapping[str, Any]) -> Any:
-    """What `module.Class` means that was just loaded, where it begins with a global name; None otherwise."""
+    """What `module.Class` or `module.instance` means that was just loaded, where it begins with a global name; None otherwise."""
     path: list[str] = []
     for operation, argument in reversed(before):
         if operation == _LOAD_ATTR:
@@ -141,7 +141,7 @@ def _owner(code: CodeType, before: list[_Instruction], namespace: Mapping[str, A
             return None
         owner = namespace.get(code.co_names[argument >> 1 if operation == _LOAD_GLOBAL else argument])
         for name in reversed(path):
-            if not isinstance(owner, ModuleType | type):
+            if not issubclass(type(owner), ModuleType | type):
                 return None
             owner = vars(owner).get(name)
         return owner

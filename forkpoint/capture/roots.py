@@ -206,6 +206,8 @@ def named(roots: Roots) -> dict[int, tuple[str, str]]:
 def _leave_assigned(result: dict[int, tuple[str, str]], roots: Roots) -> None:
     """What lies in a library because the program's code puts it there: its name would lead nowhere after a restore."""
     for owner, name in assignments.find(roots.by_value).targets:
+        if not issubclass(type(owner), ModuleType | type):
+            continue  # instances' attributes have no names; and not isinstance: asking a tombstone is touching it
         value = vars(owner).get(name)
         place = result.get(id(value))
         if place is not None and place[1].rpartition(".")[2] == name and owner is _at(place):

@@ -1,9 +1,10 @@
 """What the program put into libraries or changed there: `builtins.shout = f`, patched methods, flags, registrations.
 
-Kept are, in the namespaces of library modules and of their classes, one level into plain dicts and lists:
+Kept are, in the namespaces of library modules, of their classes and of instances that they hold by name, one level into
+dicts, lists and sets:
 - what is the program's own: functions and classes it defines, wrappers of them, instances of its classes;
 - whatever lies where the program's code says that it assigns it: `lib.Class.name = ...` (`capture.assignments`);
-- simple values, and callables from elsewhere, at names that its code assigns to some object. Whether such a value is a
+- in modules and classes, simple values, and callables from elsewhere, at names that its code assigns to some object. Whether such a value is a
   change shows only beside a fresh import, which the restoring process has anyway: equal ones are left.
 
 Everything else in a library is as its import makes it. A picture taken at import was rejected: a program patches
@@ -15,7 +16,7 @@ from __future__ import annotations
 import functools
 import sys
 from contextlib import suppress
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
@@ -28,10 +29,10 @@ _ELSEWHERE: Final = frozenset({"sys", "forkpoint", "site", "sitecustomize", "use
 """Top-level names whose state has an adapter of its own (`interpreter`), or is ours."""
 
 Change = tuple[str, str, str, Any]
-"""Module, path of the class in it ("" for the module itself), name, value."""
+"""Module, path of the class or instance in it ("" for the module itself), name, value."""
 
 Element = tuple[str, str, str, Any, Any]
-"""As a `Change`, for a plain dict or list at that place: its key or index, and what is there."""
+"""As a `Change`, for a dict, list or set at that place: its key or index (for a set the element), and what is there."""
 
 
 def _libraries(own: set[int]) -> list[tuple[str, ModuleType]]:
@@ -66,6 +67,11 @@ def _owner(module_name: str, path: str) -> Any:
     return getattr(module, path, None) if path else module
 
 
+def _namespace(owner: Any) -> dict[str, Any] | MappingProxyType[str, Any]:
+    """Where its attributes lie, whatever its class says that they are; empty for what has none."""
+    return vars(owner) if isinstance(owner, (type, ModuleType)) else _native.instance_dict(owner)[0] or {}
+
+
 _ABSENT: Final = object()
 
 
@@ -83,10 +89,14 @@ class _LibraryChanges(Quiet):
         elements: list[Element] = []
         for module, loaded in _libraries({id(module) for module in program}):
             for path, key, value, places in _native.drifted(module, vars(loaded), names, assigned.names):
+                owner = _owner(module, path)
                 if places is not None:
-                    elements += [(module, path, key, place, value[place]) for place in places]
-                elif (id(_owner(module, path)), key) in targets or _native.is_programs(value, names):
+                    is_set = isinstance(value, set)
+                    elements += [(module, path, key, place, place if is_set else value[place]) for place in places]
+                elif (id(owner), key) in targets or _native.is_programs(value, names):
                     own.append((module, path, key, value))
+                elif not isinstance(owner, (type, ModuleType)):
+                    continue  # an instance's attributes change while the library works
                 elif isinstance(value, _SIMPLE) or _is_from_elsewhere(module, path, key, value):
                     candidates.append((module, path, key, value))
         return {"own": own, "candidates": candidates, "elements": elements}
@@ -101,17 +111,24 @@ class _LibraryChanges(Quiet):
             if owner is not None:
                 _assign(owner, key, value)
         for module, path, key, place, value in state["elements"]:
-            holder = vars(_owner(module, path) or sys).get(key)
-            if type(holder) is dict:
+            holder = _namespace(_owner(module, path)).get(key)
+            if isinstance(holder, dict):
                 holder[place] = value
-            elif type(holder) is list and not any(value is other for other in holder):
+            elif isinstance(holder, set):
+                holder.add(value)
+            elif isinstance(holder, list) and not any(value is other for other in holder):
                 holder.insert(place, value)
 
 
 def _assign(owner: Any, key: str, value: Any) -> None:
     """As the program did; what refuses it now could not have been changed by the program either."""
     with suppress(AttributeError, TypeError):
-        type.__setattr__(owner, key, value) if isinstance(owner, type) else setattr(owner, key, value)
+        if isinstance(owner, type):
+            type.__setattr__(owner, key, value)
+        elif isinstance(owner, ModuleType):
+            setattr(owner, key, value)
+        else:
+            _native.instance_fill(owner, {key: value})
 
 
 ADAPTER = _LibraryChanges()

@@ -62,7 +62,9 @@ def test_assignments_are_found_in_bodies_functions_and_methods_but_not_those_to_
 def test_what_was_not_restored_is_not_touched_by_looking(run: Run) -> None:
     module = run("class C:\n    def method(self, other):\n        other.found = 1\n")
     module.lost = module.C.lost = tombstones.make("lost", "thing", "gone")
-    assert "found" in assignments.find([module]).names
+    exec("def set():\n    lost.flag = lost.part.flag = 1\n", vars(module))
+    assert {"found", "flag"} <= assignments.find([module]).names
+    roots.named(roots.find())
 
 
 def test_own_functions_wrappers_instances_and_elements_are_the_programs_wherever_they_lie(
@@ -128,3 +130,24 @@ def test_looking_for_changes_costs_the_child_little_and_the_program_nothing(run:
     began = time.process_time()
     changes()
     assert time.process_time() - began < 0.5
+
+
+def test_what_an_instance_of_a_library_was_told_comes_back(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As transformers.AutoConfig.register() does, and torch.serialization.add_safe_globals(), and pytrees."""
+    registry = type("Registry", (), {"__module__": "json"})
+    monkeypatch.setattr(json, "mapping", registry(), raising=False)
+    module = run("import json\nclass Mine: pass\nclass Node: pass\njson.mapping.flag = 3\n")
+    fresh = {"extra": {"a": 1}, "known": {int}, "by_class": {}, "cache": {}, "flag": 2, "count": 1}
+    told = {
+        "extra": {"a": 1, "mine": module.Mine},
+        "known": {int, module.Mine},
+        "by_class": {module.Mine: registry},
+        "cache": {module.Mine: [1]},
+        "flag": 3,
+        "count": 2,
+    }
+    vars(json.mapping).update(told)  # type: ignore[attr-defined]
+    state = changes()
+    vars(json.mapping).update(fresh)  # type: ignore[attr-defined]
+    library_changes.ADAPTER.restore(state)
+    assert vars(json.mapping) == {**told, "cache": {}, "count": 1}  # type: ignore[attr-defined]
