@@ -1,12 +1,24 @@
-/* Runs a callable in this very thread on a stack of its own, as deep as address space allows: the C pickler recurses
-   once per link of the object graph, and a list of 100,000 linked nodes must not end in RecursionError. */
+/* Runs a callable in this very thread on a stack of its own, as deep as the machine's memory allows: the C pickler
+   recurses once per link of the object graph, and a list of 100,000 linked nodes must not end in RecursionError. What
+   has no end, an object that says it is made of another new one each time, must, before memory is short. */
 #include "parts.h"
 
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 /* Measured: one level of _pickle.save with what it calls stays below 700 bytes of stack. */
 #define BYTES_PER_LEVEL 2048
+
+/* The stack may take an eighth of the machine: what is made on the way down takes about as much again. */
+#define MACHINE_SHARE 8
+
+static size_t stack_bytes(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page_bytes = sysconf(_SC_PAGESIZE);
+    size_t machine = pages > 0 && page_bytes > 0 ? (size_t)pages * (size_t)page_bytes : (size_t)8 << 30;
+    return (machine / MACHINE_SHARE) & ~((size_t)(2 << 20) - 1);
+}
 
 typedef struct {
     ucontext_t caller;
@@ -24,15 +36,15 @@ static void deep_entry(void)
     call->result = PyObject_CallNoArgs(call->callable);
 }
 
-/* call_deep(callable): its result or exception. Raises MemoryError when no stack of even 64 MiB can be mapped. */
+/* call_deep(callable): its result or exception. Raises MemoryError when no stack of even 16 MiB can be mapped. */
 static PyObject *call_deep(PyObject *Py_UNUSED(module), PyObject *callable)
 {
     if (current_call != NULL) { /* already on the deep stack */
         return PyObject_CallNoArgs(callable);
     }
-    size_t size = (size_t)64 << 30;
+    size_t size = stack_bytes();
     void *stack = MAP_FAILED;
-    for (; size >= (size_t)64 << 20; size >>= 1) {
+    for (; size >= (size_t)16 << 20; size >>= 1) {
         /* NORESERVE: only pages that are touched cost memory. */
         stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
         if (stack != MAP_FAILED) {
@@ -65,7 +77,7 @@ static PyObject *call_deep(PyObject *Py_UNUSED(module), PyObject *callable)
 }
 
 PyMethodDef forkpoint_deepstack_methods[] = {
-    {"call_deep", call_deep, METH_O, "call_deep(callable): call it in this thread with a practically unbounded C stack"},
+    {"call_deep", call_deep, METH_O, "call_deep(callable): call it in this thread with a C stack of an eighth of the memory"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -131,7 +131,7 @@ def _is_own_argument(instruction: _Instruction) -> bool:
 
 
 def _owner(code: CodeType, before: list[_Instruction], namespace: Mapping[str, Any]) -> Any:
-    """What `module.Class` or `module.instance` means that was just loaded, where it begins with a global name; None otherwise."""
+    """What `module.Class` or `module.instance` means that was just loaded, if it begins with a global name, or None."""
     path: list[str] = []
     for operation, argument in reversed(before):
         if operation == _LOAD_ATTR:

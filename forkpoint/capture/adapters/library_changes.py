@@ -4,8 +4,10 @@ Kept are, in the namespaces of library modules, of their classes and of instance
 dicts, lists and sets:
 - what is the program's own: functions and classes it defines, wrappers of them, instances of its classes;
 - whatever lies where the program's code says that it assigns it: `lib.Class.name = ...` (`capture.assignments`);
-- in modules and classes, simple values, and callables from elsewhere, at names that its code assigns to some object. Whether such a value is a
-  change shows only beside a fresh import, which the restoring process has anyway: equal ones are left.
+- likewise what its code assigns to a property or slot of such an instance: `mpmath.mp.dps = 50`;
+- in modules and classes, simple values, and callables from elsewhere, at names that its code assigns to some object.
+  Whether such a value is a change shows only beside a fresh import, which the restoring process has anyway: equal ones
+  are left.
 
 Everything else in a library is as its import makes it. A picture taken at import was rejected: a program patches
 right after importing, long before anything of ours could look, and hooking imports would show in every program.
@@ -42,6 +44,22 @@ def _libraries(own: set[int]) -> list[tuple[str, ModuleType]]:
         for name, module in entries
         if isinstance(module, ModuleType) and id(module) not in own and name.partition(".")[0] not in _ELSEWHERE
     ]
+
+
+def _properties(assigned: assignments.Assigned, names: set[str], own: set[int]) -> list[Change]:
+    """Of a library's instances, what the program's code assigns where no namespace shows it."""
+    wanted: dict[int, list[str]] = {}
+    for owner, name in assigned.targets:
+        if not issubclass(type(owner), type | ModuleType) and not _native.is_programs(owner, names):
+            if name not in (_native.instance_dict(owner)[0] or ()):
+                wanted.setdefault(id(owner), []).append(name)
+    found: list[Change] = []
+    for module, loaded in _libraries(own) if wanted else ():
+        for path, owner in list(vars(loaded).items()):
+            for name in wanted.pop(id(owner), ()):
+                with suppress(Exception):  # what cannot be read was not assigned after all
+                    found.append((module, path, name, getattr(owner, name)))
+    return found
 
 
 def _is_from_elsewhere(module: str, path: str, name: str, value: Any) -> bool:
@@ -87,7 +105,8 @@ class _LibraryChanges(Quiet):
         own: list[Change] = []
         candidates: list[Change] = []
         elements: list[Element] = []
-        for module, loaded in _libraries({id(module) for module in program}):
+        by_value = {id(module) for module in program}
+        for module, loaded in _libraries(by_value):
             for path, key, value, places in _native.drifted(module, vars(loaded), names, assigned.names):
                 owner = _owner(module, path)
                 if places is not None:
@@ -99,7 +118,8 @@ class _LibraryChanges(Quiet):
                     continue  # an instance's attributes change while the library works
                 elif isinstance(value, _SIMPLE) or _is_from_elsewhere(module, path, key, value):
                     candidates.append((module, path, key, value))
-        return {"own": own, "candidates": candidates, "elements": elements}
+        properties = _properties(assigned, names, by_value)
+        return {"own": own, "candidates": candidates, "elements": elements, "properties": properties}
 
     def restore(self, state: dict[str, Any]) -> None:
         for module, path, key, value in state["candidates"]:
@@ -118,6 +138,9 @@ class _LibraryChanges(Quiet):
                 holder.add(value)
             elif isinstance(holder, list) and not any(value is other for other in holder):
                 holder.insert(place, value)
+        for module, path, key, value in state["properties"]:
+            with suppress(AttributeError, TypeError):
+                setattr(_owner(module, path), key, value)
 
 
 def _assign(owner: Any, key: str, value: Any) -> None:

@@ -1,4 +1,6 @@
-"""polars: frames chunk by chunk, since writing a whole one waits for threads that a forked child does not have."""
+"""polars: its configuration, and frames chunk by chunk, since writing a whole one waits for threads that a forked child
+does not have.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,12 @@ class _Frames(Quiet):
 
     def reducers(self) -> Mapping[type, Reducer]:
         return {pl.DataFrame: reduce_frame}
+
+    def capture(self, before: None) -> str:
+        return str(pl.Config.save())
+
+    def restore(self, state: str) -> None:
+        pl.Config.load(state)
 
 
 ADAPTER = _Frames()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from contextlib import suppress
 from typing import Any, Final
 
 import torch
@@ -17,6 +18,12 @@ _C: Any = torch._C
 _SMALLEST: Final = 5e-324
 
 _CUDNN: Final = ("enabled", "benchmark", "deterministic", "allow_tf32", "benchmark_limit")
+_PRECISIONS: Final = (
+    ("generic", "all"),
+    *((backend, operation) for backend in ("mkldnn", "cuda") for operation in ("all", "conv", "rnn", "matmul")),
+)
+"""The general ones first: what they imply for the others need not be set again."""
+
 _GLOBAL_HOOKS: Final = (
     ("torch.nn.modules.module", "_global_"),
     ("torch.optim.optimizer", "_global_"),
@@ -34,6 +41,33 @@ def _hook_tables() -> dict[tuple[str, str], Any]:
     return found
 
 
+def _precisions() -> dict[str, Any]:
+    """How exactly 32-bit floats are multiplied, under torch's new names and under the old one.
+
+    A program that sets one under both (`allow_tf32` and `set_float32_matmul_precision`) makes the old one unreadable.
+    """
+    legacy = None
+    with suppress(RuntimeError):
+        legacy = torch.get_float32_matmul_precision()
+    return {"matmul": legacy, "float32": {place: _C._get_fp32_precision_getter(*place) for place in _PRECISIONS}}
+
+
+def _restore_precisions(state: dict[str, Any]) -> None:
+    if state["matmul"] is not None:
+        torch.set_float32_matmul_precision(state["matmul"])
+    for place, precision in state["float32"].items():
+        if _C._get_fp32_precision_getter(*place) != precision:
+            _C._set_fp32_precision_setter(*place, precision)
+
+
+def _cudnn() -> dict[str, Any]:
+    found = {}
+    for name in _CUDNN:
+        with suppress(RuntimeError):  # `allow_tf32`, as above
+            found[name] = getattr(torch.backends.cudnn, name)
+    return found
+
+
 def _refuse_what_cannot_be_carried() -> None:
     from torch.overrides import _get_current_function_mode_stack
     from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
@@ -47,6 +81,8 @@ def _refuse_what_cannot_be_carried() -> None:
         raise Refused("inside torch.inference_mode(), whose guard only leaving the block can end")
     if _C._autograd._top_saved_tensors_default_hooks(True) is not None:
         raise Refused("inside torch.autograd.graph.saved_tensors_hooks(), which cannot be entered again")
+    if _C._autograd._profiler_enabled():
+        raise Refused("inside torch.profiler.profile(), whose records are in C++")
     if _C._functorch.peek_interpreter_stack() is not None:
         raise Refused("inside a torch.func transform (vmap, grad)")
 
@@ -98,8 +134,9 @@ class _Settings(Quiet):
                 torch.is_deterministic_algorithms_warn_only_enabled(),
             ),
             "fill_uninitialized": torch.utils.deterministic.fill_uninitialized_memory,
-            "matmul_precision": torch.get_float32_matmul_precision(),
-            "cudnn": {name: getattr(torch.backends.cudnn, name) for name in _CUDNN},
+            "precisions": _precisions(),
+            "cudnn": _cudnn(),
+            "sharing": torch.multiprocessing.get_sharing_strategy(),
             "onednn": torch.backends.mkldnn.enabled,
             "printing": dict(vars(_torch._tensor_str.PRINT_OPTS)),
             "handles": RemovableHandle.next_id,
@@ -120,10 +157,12 @@ class _Settings(Quiet):
         enabled, warn_only = state["deterministic"]
         torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = state["fill_uninitialized"]
-        torch.set_float32_matmul_precision(state["matmul_precision"])
+        here = _cudnn()
         for name, value in state["cudnn"].items():
-            if getattr(torch.backends.cudnn, name) != value:
+            if here.get(name) != value:
                 setattr(torch.backends.cudnn, name, value)
+        _restore_precisions(state["precisions"])
+        torch.multiprocessing.set_sharing_strategy(state["sharing"])
         if torch.backends.mkldnn.enabled != state["onednn"]:
             _C._set_mkldnn_enabled(state["onednn"])
         vars(_torch._tensor_str.PRINT_OPTS).update(state["printing"])

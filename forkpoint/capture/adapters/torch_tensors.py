@@ -187,8 +187,8 @@ def _reduce_tensor(tensor: Any, context: ReduceContext) -> Any:
     if _C._functorch.is_functorch_wrapped_tensor(tensor):
         raise Refused("a torch.func transform (vmap, grad) is at work")
     spent = _torch_graphs.spent(tensor, context)
-    if cls.__torch_dispatch__ is not _plain_dispatch or tensor.is_quantized or tensor.is_mkldnn or tensor.is_nested:
-        return NotImplemented  # their own protocol knows more; none of it runs kernels
+    if _has_own_protocol(tensor):
+        return NotImplemented  # which knows more; none of them runs kernels
     if tensor.layout != torch.strided:
         made = _reduce_sparse(tensor)
     elif tensor.device.type == "meta":
@@ -204,11 +204,18 @@ def _reduce_tensor(tensor: Any, context: ReduceContext) -> Any:
     return make_tensor, (*made, role), _state(tensor), None, None, fill_tensor
 
 
+def _has_own_protocol(tensor: Any) -> bool:
+    own_class = type(tensor).__torch_dispatch__ is not _plain_dispatch
+    return own_class or tensor.is_quantized or tensor.is_mkldnn or tensor.is_nested
+
+
 def _as_view(tensor: Any) -> bool:
     """Whether autograd must know that this is a view: writing into it later would give its base a history."""
     if not tensor._is_view() or tensor.grad_fn is not None or type(tensor) is not torch.Tensor:
         return False
     base = tensor._base
+    if _has_own_protocol(base):
+        return False  # which may say that the base is made of this view: there would be no end
     same = base.dtype == tensor.dtype and base.is_conj() == tensor.is_conj() and base.is_neg() == tensor.is_neg()
     return base.grad_fn is None and base.layout == torch.strided and same and not tensor.is_inference()
 

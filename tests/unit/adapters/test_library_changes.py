@@ -151,3 +151,21 @@ def test_what_an_instance_of_a_library_was_told_comes_back(run: Run, monkeypatch
     vars(json.mapping).update(fresh)  # type: ignore[attr-defined]
     library_changes.ADAPTER.restore(state)
     assert vars(json.mapping) == {**told, "cache": {}, "count": 1}  # type: ignore[attr-defined]
+
+
+def test_a_property_of_a_librarys_instance_is_put_back_where_the_code_names_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `mpmath.mp.dps = 50` and `networkx.config.warnings_to_ignore = {...}`."""
+
+    class Config:
+        __slots__ = ("_digits", "ignored")
+        digits = property(lambda self: self._digits, lambda self, value: setattr(self, "_digits", value))
+
+    Config.__module__ = "json"
+    monkeypatch.setattr(json, "config", Config(), raising=False)
+    run("import json\nfrom json import config\nconfig.digits = 50\njson.config.ignored = {'a'}\n")
+    state = changes()
+    json.config.digits, json.config.ignored = 15, set()  # type: ignore[attr-defined]
+    library_changes.ADAPTER.restore(state)
+    assert (json.config.digits, json.config.ignored) == (50, {"a"})  # type: ignore[attr-defined]

@@ -141,6 +141,29 @@ def test_meta_tensors_quantized_tensors_and_lazy_parameters() -> None:
     assert isinstance(again(nn.LazyLinear(3)).weight, nn.parameter.UninitializedParameter)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors:UserWarning")
+def test_a_nested_tensor_whose_buffer_says_it_is_a_view_of_it() -> None:
+    nested = torch.nested.nested_tensor([torch.ones(2), torch.arange(3.0)])
+    assert [part.tolist() for part in again(nested)] == [[1, 1], [0, 1, 2]]
+
+
+def test_precisions_set_under_torchs_old_name_and_its_new_one() -> None:
+    before = settings()
+    torch.set_float32_matmul_precision("medium")
+    torch.backends.cuda.matmul.allow_tf32 = False  # from here on torch will not say what the first one is
+    state = settings()
+    torch_settings.ADAPTER.restore(before["torch_settings"])
+    torch_settings.ADAPTER.restore(state["torch_settings"])
+    assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
+    assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+    torch_settings.ADAPTER.restore(before["torch_settings"])
+
+
+def test_a_running_profiler_makes_the_commit_wait() -> None:
+    with torch.profiler.profile(), pytest.raises(Refused, match="profiler"):
+        torch_settings.ADAPTER.before_fork()
+
+
 # --- autograd -------------------------------------------------------------------------------------------------
 
 

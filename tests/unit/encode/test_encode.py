@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import random
 import sys
 import threading
@@ -238,6 +239,16 @@ def test_the_deep_stack_is_this_thread_and_hands_exceptions_on() -> None:
     assert _native.call_deep(lambda: depth(limit * 3)) == limit * 3
     with pytest.raises(RecursionError):
         depth(limit * 3)
+
+
+def test_the_deep_stack_leaves_the_machine_its_memory() -> None:
+    def sizes() -> list[int]:
+        ends = [line.split()[0].split("-") for line in Path("/proc/self/maps").read_text().splitlines()]
+        return [int(end, 16) - int(start, 16) for start, end in ends]
+
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    before = sizes()
+    assert machine / 16 < sum(_native.call_deep(sizes)) - sum(before) < machine / 7
 
 
 def test_stream_boundaries_survive_an_insertion() -> None:
