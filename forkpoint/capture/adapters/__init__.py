@@ -48,6 +48,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "tqdm_bars": "tqdm.std",
     "tensorboard_writers": "tensorboard.summary.writer.event_file_writer",
     "polars_frames": "polars",
+    "pyarrow_iterators": "pyarrow.lib",
     "lightgbm_boosters": "lightgbm.basic",
     "asyncio_loops": "asyncio.events",
     "sqlite_connections": "sqlite3",

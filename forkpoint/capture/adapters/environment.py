@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,16 @@ def _baseline() -> dict[str, str]:
     return _kept({os.fsdecode(name): os.fsdecode(value) for name, _, value in entries if name})
 
 
+def _zone_is_in_force() -> bool:
+    """Does `TZ` say what the clock says, so that the program has called time.tzset() since it changed it, if it did?
+
+    Only to be called where nobody is left to see the clock change: in the child.
+    """
+    before = time.tzname, time.timezone, time.altzone
+    time.tzset()
+    return before == (time.tzname, time.timezone, time.altzone)
+
+
 class _Environment(Quiet):
     name = "environment"
     module = "os"
@@ -51,6 +62,7 @@ class _Environment(Quiet):
             "set": {name: value for name, value in now.items() if baseline.get(name) != value},
             "removed": sorted(baseline.keys() - now.keys()),
             "secrets": sorted(name for name in os.environ if is_secret(name)),
+            "zone": _zone_is_in_force(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -67,6 +79,8 @@ class _Environment(Quiet):
         os.environ.update(state["set"])
         for name in state["removed"]:
             os.environ.pop(name, None)
+        if state["zone"]:
+            time.tzset()
         missing = [name for name in state["secrets"] if name not in os.environ]
         if different:
             say(f"environment variables differ from those the program was started with: {', '.join(different)}")

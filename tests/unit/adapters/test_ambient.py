@@ -13,6 +13,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +139,24 @@ def test_a_working_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: p
     gone.rmdir()
     with pytest.warns(ForkpointWarning, match="gone.*--cwd"):
         ambient.restore(state)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_the_time_zone_a_program_has_chosen_is_in_force_again_if_it_was(
+    monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    monkeypatch.setenv("TZ", "UTC0")
+    time.tzset()
+    monkeypatch.setenv("TZ", "XYZ-9")
+    if told:
+        time.tzset()
+    state = environment.ADAPTER.capture(None)
+    monkeypatch.setenv("TZ", "UTC0")
+    time.tzset()
+    environment.ADAPTER.restore(state)
+    assert time.localtime(0).tm_hour == (9 if told else 0) and os.environ["TZ"] == "XYZ-9"
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_the_programs_own_changes_to_the_environment_win(

@@ -117,3 +117,19 @@ def test_kinds_of_columns_indexes_options_and_attributes() -> None:
     pd.reset_option("display")
     grouped = again(frame.groupby("kind", observed=True)["maybe"])
     assert grouped.sum().to_dict() == {"u": 4, "v": 0}
+
+
+@pytest.mark.parametrize("taken", [0, 2, 5])
+def test_loops_over_columns_that_are_arrow_arrays_go_on(taken: int) -> None:
+    pytest.importorskip("pyarrow")
+    array = pd.Series(["a", "b", None, "c", "d"], dtype="string[pyarrow]").array._pa_array
+
+    def loops() -> tuple[Any, ...]:
+        return iter(array), array.iterchunks(), iter(array.chunk(0))
+
+    started = loops()
+    for loop in started:
+        for _ in range(taken):
+            next(loop, None)
+    expected = [list(map(str, loop))[taken:] for loop in loops()]
+    assert [list(map(str, loop)) for loop in again(started)] == expected
