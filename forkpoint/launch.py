@@ -146,7 +146,7 @@ def _prepare(order: Order) -> tuple[types.CodeType, types.ModuleType]:
     """Compile the program and make its `__main__`, as CPython's pymain_run_python (Modules/main.c) does."""
     module = types.ModuleType(_NAME)
     module.__dict__.update(__builtins__=sys.modules["builtins"], __annotations__={})
-    sys.modules[_NAME] = module
+    _take_place(module)
     if order.kind == "module":
         return _prepare_module(order, module)
     sys.argv = [order.target, *order.arguments]
@@ -163,6 +163,12 @@ def _prepare(order: Order) -> tuple[types.CodeType, types.ModuleType]:
         _push_path(_absolute(order.target))
         return _module_code(_NAME, module)
     return _prepare_script(order.target, module)
+
+
+def _take_place(module: types.ModuleType) -> None:
+    """The program's `__main__` in place of ours, under every name: `__mp_main__` too where `site` imported much."""
+    names = [name for name, known in list(sys.modules.items()) if known is _OWN_MAIN]
+    sys.modules.update(dict.fromkeys(names, module))
 
 
 def _command(source: str) -> types.CodeType:

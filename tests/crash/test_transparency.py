@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import textwrap
@@ -174,7 +175,9 @@ CASES: dict[str, str] = {
 def pair(tmp_path, python):
     """Run something under plain python and under `forkpoint run`, in the same place, with the same input."""
 
-    def both(code: str, command: tuple[str, ...] = ("program.py", "an arg", "--flag"), flags: tuple[str, ...] = ()):
+    def both(
+        code: str, command: tuple[str, ...] = ("program.py", "an arg", "--flag"), flags: tuple[str, ...] = (), site=""
+    ):
         source = tmp_path / "source"
         source.mkdir(exist_ok=True)
         (source / "program.py").write_text(textwrap.dedent(code))
@@ -184,6 +187,7 @@ def pair(tmp_path, python):
         (source / "pkg" / "tool.py").write_text(textwrap.dedent(code))
         here = Bench(Program("program", command, source), tmp_path / "bench", python)
         here.env["PYTHONHASHSEED"] = "5"
+        here.env["PYTHONPATH"] = os.pathsep.join(filter(None, (str(site), here.env.get("PYTHONPATH"))))
         plain = here.call([*flags, *command], stdin=b"first\nsecond\nthird\n")
         under = here.call(
             [*flags, "-m", "forkpoint", "run", "--store", str(here.store), *command], stdin=b"first\nsecond\nthird\n"
@@ -209,6 +213,20 @@ def neutral(text: bytes) -> bytes:
 @pytest.mark.parametrize("case", CASES)
 def test_a_script_cannot_tell(case, pair):
     plain, under = pair(CASES[case])
+    same(plain, under)
+
+
+def test_main_is_the_programs_under_the_name_that_multiprocessing_gave_it_too(pair, tmp_path):
+    """`site` may have imported that before there was a program: two modules named `__main__` would be mistaken."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text("import multiprocessing\n")
+    code = """
+        import sys
+        print([name for name, module in sys.modules.items() if vars(module).get("__name__") == "__main__"])
+        print(sys.modules["__mp_main__"] is sys.modules["__main__"], vars(sys.modules["__mp_main__"]) is globals())
+    """
+    plain, under = pair(code, site=tmp_path / "site")
+    assert b"True True" in plain.out
     same(plain, under)
 
 
