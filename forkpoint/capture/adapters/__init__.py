@@ -57,6 +57,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "pillow_fonts": "PIL.ImageFont",
     "pillow_images": "PIL.Image",
     "gymnasium_registry": "gymnasium.envs.registration",
+    "networkx_decorators": "networkx.utils.decorators",
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
     "thread_pools": "concurrent.futures.thread",
