@@ -18,7 +18,10 @@ from forkpoint.model import ChunkSink, ChunkSource, Pod
 
 @dataclass(frozen=True, slots=True)
 class ModuleFacts:
-    """How to make a by-value module again, empty. `spec_name` is None for a module without a spec."""
+    """How to make a by-value module again, empty. `spec_name` is None for a module without a spec.
+
+    `name` is one that `sys.modules` has it under: two modules may both say of themselves that they are `plugin`.
+    """
 
     name: str
     file: str | None
@@ -49,11 +52,18 @@ def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _name(module: ModuleType) -> str:
+    own = module.__name__
+    if sys.modules.get(own) is module:
+        return own
+    return next((key for key, loaded in list(sys.modules.items()) if loaded is module), own)
+
+
 def _facts(module: ModuleType) -> ModuleFacts:
     spec = getattr(module, "__spec__", None)
     path = getattr(module, "__path__", None)
     return ModuleFacts(
-        name=module.__name__,
+        name=_name(module),
         file=_text(getattr(module, "__file__", None)),
         package=_text(getattr(module, "__package__", None)),
         path=tuple(str(entry) for entry in path) if path is not None else None,
@@ -75,7 +85,7 @@ def _source(filename: str) -> str | None:
 
 def _aliases(modules: Sequence[ModuleType]) -> dict[str, str]:
     """Other names under which `sys.modules` has the by-value modules."""
-    own = {id(module): module.__name__ for module in modules}
+    own = {id(module): _name(module) for module in modules}
     return {
         key: own[id(module)]
         for key, module in list(sys.modules.items())
