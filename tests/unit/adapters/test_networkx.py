@@ -44,3 +44,23 @@ def test_functions_that_were_called_are_compiled_again_under_their_numbers() -> 
     again = "ambient.prepare(json.load(sys.stdin))\n"
     assert run(f"{again}print(json.dumps(shown()))", json.dumps(facts)) == there
     assert run(f"{CALL}\n{again}print(json.dumps(shown()))", json.dumps(facts)) == there  # in the program itself
+
+
+OWN = """
+@nx.utils.not_implemented_for("directed")
+def own(graph):
+    return len(graph)
+
+before = shown()[1]
+own(graph)
+brought = sorted(set(shown()[1]) - set(before))
+from forkpoint.capture.adapters.networkx_decorators import ADAPTER
+state = ADAPTER.capture(None)
+left = shown()[1]
+ADAPTER.restore(state)
+print(json.dumps([sorted(state) == brought, left == before, own(graph)]))
+"""
+
+
+def test_what_the_programs_own_functions_brought_is_saved_and_the_rest_is_not() -> None:
+    assert run(CALL + OWN) == [True, True, 9]
