@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sized
 from typing import Any, Final
 
+from forkpoint.kinds import package_of
 from forkpoint.model import Variable
 
 SUMMARY_CHARACTERS_MAX: Final = 120
@@ -41,7 +42,7 @@ def _describe(value: Any) -> tuple[str, int]:
         return repr(value[:SUMMARY_CHARACTERS_MAX]), sys.getsizeof(value)
     if kind in (list, tuple, set, frozenset, dict):
         return _container(value), sys.getsizeof(value)
-    describe = _ARRAYS.get((kind.__module__.partition(".")[0], kind.__name__))
+    describe = _ARRAYS.get((package_of(kind), kind.__name__))
     if describe is not None:
         return describe(value)
     if isinstance(value, type):

@@ -10,6 +10,7 @@ import _io
 from typing import Any, Final
 
 from forkpoint import _native
+from forkpoint.kinds import module_of
 
 _RAWS: Final = frozenset(
     {
@@ -23,7 +24,7 @@ _RAWS: Final = frozenset(
 
 def is_over(raw: Any) -> bool:
     """Is this a raw file whose buffers are saved so?"""
-    return any((cls.__module__, cls.__name__) in _RAWS for cls in type(raw).__mro__)
+    return any((module_of(cls), cls.__name__) in _RAWS for cls in type(raw).__mro__)
 
 
 class _Stand(_io._RawIOBase):

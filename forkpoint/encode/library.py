@@ -15,6 +15,7 @@ from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
 from forkpoint.encode.reducers import FILL, Context, OwnReducer
 from forkpoint.errors import Refused
+from forkpoint.kinds import package_of
 
 _PROTOCOL_VERSION: Final = 5
 
@@ -29,7 +30,7 @@ _STANDARD: Final = sys.stdlib_module_names
 
 def is_taken_apart(cls: type) -> bool:
     """Are instances of this library class saved by attributes and slots, whatever it says?"""
-    return (cls.__module__ or "").partition(".")[0] in _TAKEN_APART and _native.is_python_class(cls)
+    return package_of(cls) in _TAKEN_APART and _native.is_python_class(cls)
 
 
 def reduce_by_protocol(obj: Any, context: Context) -> Any:
@@ -162,7 +163,7 @@ def _setter(cls: type, state: Any) -> Any:
 
 
 def _is_standard(cls: type) -> bool:
-    return (cls.__module__ or "").partition(".")[0] in _STANDARD
+    return package_of(cls) in _STANDARD
 
 
 def _by_name(obj: Any, name: str, context: Context) -> Any:

@@ -39,7 +39,7 @@ def _visit(
     if address in missing:
         missing.discard(address)
         found[address] = path
-    if gc.is_tracked(value) and not isinstance(value, types.ModuleType):
+    if gc.is_tracked(value) and not issubclass(type(value), types.ModuleType):  # a weak proxy would be asked, and raise
         seen.add(address)
         queue.append((value, path))
 
@@ -72,11 +72,11 @@ def _children(obj: Any) -> Iterator[tuple[Any, str]]:
     elif kind is types.FunctionType:
         yield from _function_children(obj)
     else:
-        attributes, _ = _native.instance_dict(obj) if not isinstance(obj, type) else (dict(vars(obj)), False)
+        attributes, _ = _native.instance_dict(obj) if not issubclass(type(obj), type) else (dict(vars(obj)), False)
         for name, value in list((attributes or {}).items()):
             yield value, f".{name}"
         for value in gc.get_referents(obj):
-            if value is not attributes and not isinstance(value, type):
+            if value is not attributes and not issubclass(type(value), type):
                 yield value, " -> " + type(value).__name__
 
 

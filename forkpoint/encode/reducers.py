@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Protocol, TypeVar
 
+from forkpoint.kinds import module_of
 from forkpoint.model import FrameRecord, ReduceContext
 
 FAMILIES: Final = (
@@ -104,7 +105,7 @@ class Registered:
 
     def of(self, cls: type) -> OwnReducer | None:
         """The reducer of exactly this type."""
-        return self.exact.get(cls) or self._named.get((cls.__module__, cls.__qualname__))
+        return self.exact.get(cls) or self._named.get((module_of(cls), cls.__qualname__))
 
     def load(self) -> None:
         """Import every family that matters now; again after more modules were loaded."""

@@ -12,6 +12,7 @@ from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
 from forkpoint.encode.tombstones import make
 from forkpoint.errors import Refused
+from forkpoint.kinds import module_of
 from forkpoint.limits import BUFFER_BYTES_MIN
 from forkpoint.model import EXCLUDED, ChunkSink, FrameRecord, Pod, ProgramImage, Reducer
 
@@ -163,7 +164,7 @@ class Session:
             if not _native.is_python_class(cls):
                 known = False
             else:
-                known = cls.__module__ in self._names.by_value or self._names.path_of(cls) is None
+                known = module_of(cls) in self._names.by_value or self._names.path_of(cls) is None
             self._program_classes[cls] = known
         return known
 
@@ -217,7 +218,7 @@ class Session:
 
 def _type_name(obj: Any) -> str:
     cls = type(obj)
-    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{cls.__module__}.{cls.__qualname__}"
+    return cls.__qualname__ if cls.__module__ in ("builtins", "__main__") else f"{module_of(cls)}.{cls.__qualname__}"
 
 
 def _itself(obj: Any) -> Any:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.encode.detour import decoder_of, line_ends_read, line_ends_sample
+from forkpoint.kinds import module_of
 
 _TEXT: Final[Any] = _io.TextIOWrapper
 _BUFFER: Final = vars(_io.TextIOWrapper)["buffer"]
@@ -40,7 +41,7 @@ _BUFFERS: Final = frozenset(
 
 def is_over(buffer: Any) -> bool:
     """Is this a buffer whose text files are saved so?"""
-    return any((cls.__module__, cls.__name__) in _BUFFERS for cls in type(buffer).__mro__)
+    return any((module_of(cls), cls.__name__) in _BUFFERS for cls in type(buffer).__mro__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,11 @@ Connection = sqlite.Connection
 DatabaseError = sqlite.DatabaseError
 Row = sqlite.Row
 
-assert tuple(map(int, sqlite.sqlite_version.split("."))) >= SQLITE_VERSION_MIN, (
-    f"SQLite {sqlite.sqlite_version} can corrupt the journal; pysqlite3 with 3.51.3 or later is needed"
-)
+if tuple(map(int, sqlite.sqlite_version.split("."))) < SQLITE_VERSION_MIN:
+    raise errors.StartFailed(
+        f"pysqlite3 brings SQLite {sqlite.sqlite_version}, which can corrupt the journal; 3.51.3 or later is needed",
+        hint="pip uninstall pysqlite3-binary (it lies over pysqlite3), then pip install --force-reinstall pysqlite3",
+    )
 
 
 def _refuse_strange_files(home: Home, root: int) -> bool:

@@ -18,6 +18,7 @@ from matplotlib import artist, backend_bases, cbook, figure
 
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
+from forkpoint.kinds import module_of
 from forkpoint.model import ReduceContext, Reducer
 
 _WITHOUT_WINDOW: Final = frozenset(f"matplotlib.backends.backend_{name}" for name in ("agg", "pdf", "pgf", "ps", "svg"))
@@ -31,7 +32,7 @@ def make(cls: Any) -> Any:
 def reduce_canvas(canvas: Any, context: ReduceContext) -> Any:
     """A canvas that only draws; one in a window is left to matplotlib, which refuses."""
     cls = type(canvas)
-    if cls is not backend_bases.FigureCanvasBase and cls.__module__ not in _WITHOUT_WINDOW:
+    if cls is not backend_bases.FigureCanvasBase and module_of(cls) not in _WITHOUT_WINDOW:
         return NotImplemented
     return make, (cls,), attributes(canvas), None, None, fill
 

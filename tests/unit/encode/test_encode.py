@@ -119,6 +119,24 @@ def test_a_lock_of_a_library_that_is_held_makes_the_commit_wait() -> None:
             world.encode()
 
 
+def test_what_answers_oddly_stops_neither_the_dump_nor_the_search_for_a_path() -> None:
+    """A proxy whose object is gone raises when it is asked anything; a class may have a descriptor as `__module__`."""
+    world = World(
+        "import weakref, socket\n"
+        "class Thing: pass\n"
+        "gone = weakref.proxy(Thing())\n"
+        "class Odd: pass\n"
+        "Odd.__module__ = property(lambda self: 'odd')\n"
+        "odd = Odd()\n"
+    )
+    closed = world.module.socket.socket()  # type: ignore[attr-defined]
+    closed.close()
+    world.module.last = [world.module.gone, closed]  # type: ignore[attr-defined]
+    (lost,) = world.encode().tombstones
+    assert lost.path == "program_under_test.last[1]"
+    assert type(world.again().odd).__name__ == "Odd"
+
+
 def test_a_reducer_that_declines_or_fails_does_not_stop_the_dump() -> None:
     def decline(obj: Blob, context: ReduceContext) -> Any:
         return NotImplemented
