@@ -343,6 +343,7 @@ class Engine:
 
     def _rebuild(self, manifest: Manifest, source: packfile.PackReader, cwd: str | None) -> ProgramImage:
         preamble = unpickler.decode_preamble(manifest.pods, source)
+        ambient.prepare(preamble.facts, early=True)
         install.prepare(preamble, cwd)
         ambient.prepare(preamble.facts)
         provenance.remember(manifest.provenance.get("sources", {}))

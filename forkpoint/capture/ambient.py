@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from types import CodeType, FrameType
 from typing import Any
 
-from forkpoint.capture.adapters import FORKING, LIBRARIES
+from forkpoint.capture.adapters import EARLY, FORKING, LIBRARIES
 from forkpoint.errors import ForkpointError, RestoreFailed
 from forkpoint.model import Adapter, Reducer
 
@@ -82,10 +82,10 @@ def facts() -> dict[str, Any]:
     return found
 
 
-def prepare(found: Mapping[str, Any]) -> None:
-    """Make true what `facts` found: after the imports, before the first object is rebuilt."""
+def prepare(found: Mapping[str, Any], *, early: bool = False) -> None:
+    """Make true what `facts` found: `early` what imports look at, then the rest, before the first object is rebuilt."""
     for name in LIBRARIES:
-        if name in found:
+        if name in found and (name in EARLY) is early:
             _load(name).prepare(found[name])  # type: ignore[attr-defined]  # who states facts can prepare them
 
 

@@ -20,10 +20,19 @@ from forkpoint.kinds import package_of
 _PROTOCOL_VERSION: Final = 5
 
 _TAKEN_APART: Final = frozenset(
-    {"accelerate", "lightning", "lightning_fabric", "pytorch_lightning", "torchmetrics", "transformers"}
+    {
+        "accelerate",
+        "lightning",
+        "lightning_fabric",
+        "loguru",
+        "pytorch_lightning",
+        "torchmetrics",
+        "transformers",
+    }
 )
 """Packages of plain Python objects whose `__getstate__` is for another machine, or another day: it leaves out what is
-going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all)."""
+going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all;
+loguru writes handlers without what they write to)."""
 _DEFAULT: Final = (("__reduce_ex__", object.__reduce_ex__), ("__reduce__", object.__reduce__))
 _STANDARD: Final = sys.stdlib_module_names
 

@@ -13,6 +13,7 @@ ARGUMENTS = {
     "ambient_state": ("an", "argument"),
 }
 NEEDS = {
+    "environment_first": ("numpy",),
     "generic_syntax": ("python>=3.12",),
     "hot_arrays": ("numpy",),
     "numpy_arrays": ("numpy",),

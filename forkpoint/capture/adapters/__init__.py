@@ -28,6 +28,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "garbage": "gc",
     "locale_settings": "locale",
     "log_handlers": "logging",
+    "loguru_handlers": "loguru",
     "context_values": "contextvars",
     "decimal_context": "decimal",
     "numpy_arrays": "numpy",
@@ -41,6 +42,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "pandas_accessors": "pandas",
     "pandas_readers": "pandas.io.parsers.readers",
     "sklearn_settings": "sklearn",
+    "option_tables": "builtins",
     "joblib_settings": "joblib.parallel",
     "scipy_special_errors": "scipy.special",
     "mpmath_precision": "mpmath",
@@ -55,6 +57,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "lightgbm_boosters": "lightgbm.basic",
     "asyncio_loops": "asyncio.events",
     "sqlite_connections": "sqlite3",
+    "sqlalchemy_pools": "sqlalchemy.pool.base",
     "xgboost_boosters": "xgboost.core",
     "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",
@@ -77,6 +80,9 @@ LIBRARIES: Final[dict[str, str]] = {
     "rich_displays": "rich.live",
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
+
+EARLY: Final = ("environment",)
+"""Adapters whose facts are made true before the libraries are imported."""
 
 FORKING: Final = ("torch_workers", "process_pools", "process_executors")
 """Adapters of libraries whose child processes come back: they also have `before_program_forks` and `children`

@@ -1,5 +1,7 @@
 """Environment variables: what the program changed wins; elsewhere the new machine's stay and differences are told.
 
+They are there before anything is imported: many a program sets first what a library looks at when it is loaded.
+
 Variables whose names look like secrets are never saved, only that they were there.
 """
 
@@ -50,11 +52,17 @@ def _zone_is_in_force() -> bool:
     return before == (time.tzname, time.timezone, time.altzone)
 
 
+def _apply(changed: Mapping[str, Any]) -> None:
+    os.environ.update(changed["set"])
+    for name in changed["removed"]:
+        os.environ.pop(name, None)
+
+
 class _Environment(Quiet):
     name = "environment"
     module = "os"
 
-    def capture(self, before: None) -> dict[str, Any]:
+    def facts(self) -> dict[str, Any]:
         # A copy: what a module of a library holds, and this is one, would be saved by name and found empty there.
         baseline, now = dict(_baseline()), _kept(os.environ)
         return {
@@ -62,26 +70,21 @@ class _Environment(Quiet):
             "set": {name: value for name, value in now.items() if baseline.get(name) != value},
             "removed": sorted(baseline.keys() - now.keys()),
             "secrets": sorted(name for name in os.environ if is_secret(name)),
-            "zone": _zone_is_in_force(),
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def prepare(self, found: dict[str, Any]) -> None:
         global _started_with
-        _started_with = state["started_with"]
+        _started_with = found["started_with"]
         different = []
         for name, value in _started_with.items():
-            if name in state["set"] or name in state["removed"]:
+            if name in found["set"] or name in found["removed"]:
                 continue
             if name not in os.environ:
                 os.environ[name] = value  # nothing here speaks against what the program was started with
             elif os.environ[name] != value and not _SESSION.match(name):
                 different.append(name)
-        os.environ.update(state["set"])
-        for name in state["removed"]:
-            os.environ.pop(name, None)
-        if state["zone"]:
-            time.tzset()
-        missing = [name for name in state["secrets"] if name not in os.environ]
+        _apply(found)
+        missing = [name for name in found["secrets"] if name not in os.environ]
         if different:
             say(f"environment variables differ from those the program was started with: {', '.join(different)}")
         if missing:
@@ -89,6 +92,15 @@ class _Environment(Quiet):
                 f"environment variables are never saved when their names look secret, and are not set here: "
                 f"{', '.join(missing)}"
             )
+
+    def capture(self, before: None) -> dict[str, Any]:
+        changed = self.facts()
+        return {"set": changed["set"], "removed": changed["removed"], "zone": _zone_is_in_force()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        _apply(state)  # again: libraries that were imported meanwhile have set theirs
+        if state["zone"]:
+            time.tzset()
 
 
 ADAPTER = _Environment()

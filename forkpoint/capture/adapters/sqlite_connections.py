@@ -65,6 +65,8 @@ def reduce_connection(connection: Any, context: ReduceContext) -> Any:
 
 def _why_not(connection: Any) -> str:
     others = [name for _, name, _ in _ask(connection, "pragma database_list") if name != "main"]
+    if "temp" in others and _ask(connection, "select count(*) from temp.sqlite_master") == [(0,)]:
+        others.remove("temp")  # it was only asked about
     if others:
         return "it has temporary tables" if others == ["temp"] else f"it has attached {', '.join(others)}"
     with closing(sqlite3.connect(":memory:")) as plain:

@@ -87,6 +87,10 @@ def _refuse_what_cannot_be_carried() -> None:
         raise Refused("inside a torch.func transform (vmap, grad)")
 
 
+def _deterministic() -> tuple[bool, bool]:
+    return torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+
+
 def _autocast() -> dict[str, Any]:
     nesting = torch.autocast_increment_nesting() - 1
     torch.autocast_decrement_nesting()
@@ -129,10 +133,7 @@ class _Settings(Quiet):
             "dtype": torch.get_default_dtype(),
             "validated": _torch.distributions.Distribution._validate_args,
             "anomaly": (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
-            "deterministic": (
-                torch.are_deterministic_algorithms_enabled(),
-                torch.is_deterministic_algorithms_warn_only_enabled(),
-            ),
+            "deterministic": _deterministic(),
             "fill_uninitialized": torch.utils.deterministic.fill_uninitialized_memory,
             "precisions": _precisions(),
             "cudnn": _cudnn(),
@@ -154,8 +155,9 @@ class _Settings(Quiet):
         if torch.get_num_interop_threads() != state["interop_threads"]:
             _set_interop_threads(state["interop_threads"])
         torch.autograd.set_detect_anomaly(*state["anomaly"])
-        enabled, warn_only = state["deterministic"]
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        if _deterministic() != state["deterministic"]:  # not needlessly: it imports torch's compiler
+            enabled, warn_only = state["deterministic"]
+            torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
         torch.utils.deterministic.fill_uninitialized_memory = state["fill_uninitialized"]
         here = _cudnn()
         for name, value in state["cudnn"].items():

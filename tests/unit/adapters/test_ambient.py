@@ -6,6 +6,7 @@ import contextvars
 import decimal
 import gc
 import io
+import json
 import logging
 import os
 import pickle
@@ -167,11 +168,11 @@ def test_the_programs_own_changes_to_the_environment_win(
         monkeypatch.delenv(name)
     for name, value in {"KEPT": "1", "CHANGED": "2", "ADDED": "3", "OTHER": "1"}.items():
         monkeypatch.setenv(name, value)
-    state = loads(commit())
+    found = ambient.facts()
     for name, value in {"KEPT": "1", "CHANGED": "9", "REMOVED": "9", "OTHER": "9"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("ADDED")
-    ambient.restore(state)
+    ambient.prepare(found, early=True)
     assert capfd.readouterr().err.endswith(" differ from those the program was started with: OTHER\n")
     assert dict(os.environ) == {"KEPT": "1", "CHANGED": "2", "ADDED": "3", "OTHER": "9"}
 
@@ -191,9 +192,9 @@ def test_what_is_saved_is_nothing_an_adapters_module_holds() -> None:
 def test_a_variable_the_new_machine_lacks_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "_started_with", dict(os.environ) | {"DATA_DIR": "/data"})
     monkeypatch.setenv("DATA_DIR", "/data")
-    state = loads(commit())
+    found = ambient.facts()
     monkeypatch.delenv("DATA_DIR")
-    ambient.restore(state)
+    ambient.prepare(found, early=True)
     assert os.environ["DATA_DIR"] == "/data"
 
 
@@ -202,10 +203,10 @@ def test_secret_named_variables_are_never_saved(
     name: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv(name, "hunter2-hunter2")
-    saved = commit()
-    assert b"hunter2" not in saved
+    found = ambient.facts()
+    assert b"hunter2" not in commit() and "hunter2" not in json.dumps(found)
     monkeypatch.delenv(name)
-    ambient.restore(loads(saved))
+    ambient.prepare(found, early=True)
     assert name in capfd.readouterr().err
 
 

@@ -1,12 +1,14 @@
-"""What a program registers with gymnasium and pandas is there when they have been imported anew."""
+"""What a program tells a library, it still knows when it has been imported anew."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from in_memory import again
 
-from forkpoint.capture import roots
+from forkpoint.capture import ambient, roots
 
 
 class Own:
@@ -47,3 +49,51 @@ def test_an_accessor() -> None:
     assert type(pd.DataFrame({"a": [1]}).own) is Own
     del pd.DataFrame.own
     pd.DataFrame._accessors.remove("own")
+
+
+_logged: list[str] = []
+
+
+def _log(message: str) -> None:
+    _logged.append(message)
+
+
+def test_where_loguru_writes_to() -> None:
+    loguru = pytest.importorskip("loguru")
+    adapter = ambient._load("loguru_handlers")
+    fresh = adapter.capture(None)
+    number = loguru.logger.add(_log, format="{level} {message}", level="WARNING")
+    loguru.logger.warning("one")
+    state = again(adapter.capture(None))
+    loguru.logger.remove(number)
+    loguru.logger.warning("not in it")
+    adapter.restore(state)
+    loguru.logger.warning("two")
+    loguru.logger.info("not in it")
+    loguru.logger.remove(number)
+    adapter.restore(fresh)
+    assert _logged == ["WARNING one\n", "WARNING two\n"]
+
+
+def test_tables_of_options() -> None:
+    xarray = pytest.importorskip("xarray")
+    adapter = ambient._load("option_tables")
+    with xarray.set_options(keep_attrs=True):
+        state = adapter.capture(None)
+    adapter.restore(state)
+    assert xarray.get_options()["keep_attrs"] is True
+    xarray.set_options(keep_attrs="default")
+
+
+def test_a_pool_of_connections(tmp_path: Path) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'data.db'}")
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("create table t (x)"))
+        connection.execute(sqlalchemy.text("insert into t values (3)"))
+    (record,) = engine.pool._pool.queue
+    back = again(record)
+    assert back.dbapi_connection is None and record.dbapi_connection is not None
+    assert back.get_connection().execute("select x from t").fetchall() == [(3,)]
+    back.close()
+    engine.dispose()

@@ -66,6 +66,7 @@ def test_a_connection_to_a_file_goes_on_with_its_settings(tmp_path: Path) -> Non
     connection = filled(str(tmp_path / "a.db"), isolation_level="IMMEDIATE", timeout=7.5)
     connection.row_factory, connection.text_factory = sqlite3.Row, bytes
     connection.execute("pragma foreign_keys = on")
+    connection.execute('pragma temp.table_info("t")')  # SQLAlchemy asks: there is a temporary schema then, with nothing
     back = again(connection)
     assert back.isolation_level == "IMMEDIATE" and back.row_factory is sqlite3.Row and back.text_factory is bytes
     assert back.execute("pragma foreign_keys").fetchone()[0] == 1

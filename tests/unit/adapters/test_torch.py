@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import copy
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +159,18 @@ def test_precisions_set_under_torchs_old_name_and_its_new_one() -> None:
     assert torch.backends.mkldnn.matmul.fp32_precision == "bf16"
     assert torch.backends.cuda.matmul.fp32_precision == "ieee"
     torch_settings.ADAPTER.restore(before["torch_settings"])
+
+
+def test_putting_settings_back_that_are_as_they_were_does_not_import_torchs_compiler() -> None:
+    """Which takes seconds, and crashes with triton where TensorFlow was imported before it."""
+    source = (
+        "import sys, torch\n"
+        "from forkpoint.capture.adapters.torch_settings import ADAPTER\n"
+        "ADAPTER.restore(ADAPTER.capture(ADAPTER.before_fork()))\n"
+        "print('torch._inductor' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "False\n"
 
 
 def test_a_running_profiler_makes_the_commit_wait() -> None:
