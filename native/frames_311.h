@@ -108,13 +108,17 @@ static inline PyCodeObject *fp_generator_code(PyGenObject *generator)
 /* Queue a call for the main thread; from any thread, without the GIL. 0, or -1 when the queue is full.
    Py_AddPendingCall of 3.11 looks at another thread's state, which may just be going away. And from another thread
    the call alone does not make the main thread look: whether it has to is worked out for the calling thread
-   (COMPUTE_EVAL_BREAKER), so a loop that never gives up the GIL would not notice.
+   (COMPUTE_EVAL_BREAKER), so a loop that never gives up the GIL would not notice. The main thread may have run the call
+   by the time it is told to look: then it must find that there is something to do, or it would look for ever
+   (eval_frame_handle_pending works out anew whether it has to only where it did something), and traced code would
+   not get on (plainly.c).
      https://github.com/python/cpython/blob/v3.11.7/Python/ceval.c#L160 */
 static inline int fp_add_pending_call(int (*function)(void *), void *argument)
 {
     PyInterpreterState *interpreter = PyInterpreterState_Main();
     int status = _PyEval_AddPendingCall(interpreter, function, argument);
-    _Py_atomic_store_relaxed(&interpreter->ceval.eval_breaker, 1);
+    _Py_atomic_store(&interpreter->ceval.eval_breaker, 1);
+    _Py_atomic_store(&interpreter->ceval.pending.calls_to_do, 1);
     return status;
 }
 

@@ -110,7 +110,7 @@ static int ask(void *unused)
     PyObject *callback = Py_NewRef(guard.callback);
     double ago = (double)(now_ns() - guard.asked_at) / (double)SECOND;
     PyObject *args[] = {PyLong_FromLong(signum), PyFloat_FromDouble(ago)};
-    PyObject *result = args[0] && args[1] ? forkpoint_call_plainly(callback, args, 2) : NULL;
+    PyObject *result = args[0] && args[1] ? forkpoint_call_queued(callback, args, 2) : NULL;
     Py_XDECREF(args[0]);
     Py_XDECREF(args[1]);
     int status = result == NULL ? -1 : 0;

@@ -33,6 +33,9 @@ extern int forkpoint_audit_open(PyObject *path, int flags);
    As PyObject_Vectorcall. Defined in plainly.c. */
 extern PyObject *forkpoint_call_plainly(PyObject *callable, PyObject *const *args, size_t count);
 
+/* The same in a call that was queued for the main thread (Py_AddPendingCall). */
+extern PyObject *forkpoint_call_queued(PyObject *callable, PyObject *const *args, size_t count);
+
 /* Is this object the program's although a library may hold it: a function or class that a module in the set `program`
    of names defines, a wrapper of one, an instance of such a class? -1 with an exception set. Defined in drift.c. */
 extern int forkpoint_is_programs(PyObject *value, PyObject *program);

@@ -39,6 +39,22 @@ PyObject *forkpoint_call_plainly(PyObject *callable, PyObject *const *args, size
     return result;
 }
 
+/* 3.11 runs no pending call inside another, and traced code comes back to the same RESUME for as long as one waits
+   (DO_TRACING in Python/ceval.c): were our callback traced, a call that any thread queues meanwhile would hold the
+   program there for ever. What the callback itself does to the tracing of its thread counts afterwards. */
+PyObject *forkpoint_call_queued(PyObject *callable, PyObject *const *args, size_t count)
+{
+#if !FORKPOINT_HAS_MONITORING
+    PyThreadState *ts = PyThreadState_Get();
+    PyThreadState_EnterTracing(ts);
+    PyObject *result = forkpoint_call_plainly(callable, args, count);
+    PyThreadState_LeaveTracing(ts);
+    return result;
+#else
+    return forkpoint_call_plainly(callable, args, count);
+#endif
+}
+
 static PyObject *call(PyObject *callable, PyObject *const *args, Py_ssize_t count)
 {
     return forkpoint_call_plainly(callable, args, (size_t)count);

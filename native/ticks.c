@@ -44,11 +44,10 @@ static int tick(void *unused)
     int status = 0;
     if (ticks.callback != NULL && fp_helper_is_ours(&ticker)) {
         PyObject *callback = Py_NewRef(ticks.callback);
-        status = settle(forkpoint_call_plainly(callback, NULL, 0), callback);
+        status = settle(forkpoint_call_queued(callback, NULL, 0), callback);
         Py_DECREF(callback);
     }
-    /* Only now may the next one be queued. 3.11 does not run a pending call inside another, and while code is traced
-       it comes back to the same RESUME for as long as one waits (DO_TRACING in Python/ceval.c): for ever. */
+    /* Only now may the next one be queued: it could not run before. */
     atomic_store(&ticks.queued, 0);
     return status;
 }
@@ -206,11 +205,21 @@ static struct {
 
 static int on_trace(PyObject *object, PyFrameObject *frame, int what, PyObject *argument);
 
+/* As PyEval_SetTrace, but what is being run without tracing (forkpoint_call_queued) goes on so. */
+static void set_trace(Py_tracefunc function, PyObject *object)
+{
+    PyThreadState *ts = PyThreadState_Get();
+    PyEval_SetTrace(function, object);
+    if (ts->tracing) {
+        ts->cframe->use_tracing = 0;
+    }
+}
+
 static void disarm(void)
 {
     PyThreadState *ts = PyThreadState_Get();
     if (ts->c_tracefunc == on_trace) {
-        PyEval_SetTrace(armed.chained, armed.chained_object);
+        set_trace(armed.chained, armed.chained_object);
     }
     armed.frame = NULL;
     armed.chained = NULL;
@@ -262,7 +271,7 @@ static PyObject *trace_arm(PyObject *module, PyObject *args)
     armed.frame = (fp_frame *)address;
     armed.code = Py_NewRef(code);
     armed.callback = Py_NewRef(callback);
-    PyEval_SetTrace(on_trace, Py_None);
+    set_trace(on_trace, Py_None);
     Py_RETURN_NONE;
 }
 
