@@ -16,9 +16,17 @@ from in_memory import again, dumps, loads
 from forkpoint.capture import ambient, threads
 from forkpoint.errors import Refused
 
+_OF_PYTEST = {"a thread in read"}
+"""xdist's worker reads its orders there."""
+
+
+def blockers(*ignored: Any, **known: Any) -> tuple[str, ...]:
+    """What a test's own threads and children put in the way."""
+    return tuple(name for name in threads.blockers(*ignored, **known) if name not in _OF_PYTEST)
+
 
 def test_nothing_stands_in_the_way_of_a_plain_program() -> None:
-    assert threads.blockers() == ()
+    assert blockers() == ()
 
 
 def test_a_thread_stands_in_the_way_by_name_unless_ignored_and_until_it_ends() -> None:
@@ -31,11 +39,11 @@ def test_a_thread_stands_in_the_way_by_name_unless_ignored_and_until_it_ends() -
     thread = threading.Thread(target=work, name="loader-1")
     thread.start()
     seen.wait()
-    assert threads.blockers() == ("loader-1",)
-    assert threads.blockers(("loader-*",)) == ()
+    assert blockers() == ("loader-1",)
+    assert blockers(("loader-*",)) == ()
     go.set()
     thread.join()
-    assert threads.blockers() == ()
+    assert blockers() == ()
 
 
 def test_a_thread_started_below_threading_is_seen() -> None:
@@ -50,7 +58,7 @@ def test_a_thread_started_below_threading_is_seen() -> None:
 
     _thread.start_new_thread(raw, ())
     seen.wait()
-    assert threads.blockers() == ("a thread in raw",)
+    assert blockers() == ("a thread in raw",)
     lock.release()
 
 
@@ -58,13 +66,13 @@ def test_an_idle_pool_is_harmless_and_made_again_a_busy_one_is_not() -> None:
     go, seen = threading.Event(), threading.Event()
     with ThreadPoolExecutor(2, thread_name_prefix="pool") as pool:
         assert pool.submit(pow, 2, 3).result() == 8
-        _until(lambda: threads.blockers() == ())
+        _until(lambda: blockers() == ())
         back = again(pool)
         assert back.submit(pow, 2, 4).result() == 16 and back._max_workers == 2
         back.shutdown()
         pool.submit(lambda: (seen.set(), go.wait()))
         seen.wait()
-        assert threads.blockers() == ("pool_0",)
+        assert blockers() == ("pool_0",)
         pool.submit(go.wait), pool.submit(go.wait)
         with pytest.raises(Refused):
             dumps(pool)
@@ -80,18 +88,18 @@ def _until(condition: Any) -> None:
 
 def test_child_processes_stand_in_the_way_until_they_end() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    (name,) = threads.blockers()
+    (name,) = blockers()
     assert f"child process {child.pid}" in name
-    _until(lambda: "input()" in threads.blockers()[0])  # a process that has just begun has no command line yet
-    assert threads.blockers(own_pids={child.pid}) == ()
+    _until(lambda: "input()" in blockers()[0])  # a process that has just begun has no command line yet
+    assert blockers(own_pids={child.pid}) == ()
     child.communicate(b"\n")
-    assert threads.blockers() == () and child.returncode == 0
+    assert blockers() == () and child.returncode == 0
 
 
 def test_looking_at_children_reaps_none_of_them() -> None:
     child = subprocess.Popen([sys.executable, "-c", ""])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
-    assert threads.blockers() == ()
+    assert blockers() == ()
     assert os.waitpid(child.pid, 0)[0] == child.pid
     child.returncode = 0
 
@@ -101,18 +109,18 @@ def test_idle_process_pools_are_harmless_busy_ones_are_not() -> None:
 
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert pool.apply(pow, (2, 3)) == 8
-        _until(lambda: threads.blockers() == ())
+        _until(lambda: blockers() == ())
         result = pool.apply_async(time.sleep, (0.3,))
-        assert any("_handle_results" in name for name in threads.blockers())
+        assert any("_handle_results" in name for name in blockers())
         result.get()
-        _until(lambda: threads.blockers() == ())
+        _until(lambda: blockers() == ())
 
 
 def test_asking_costs_little() -> None:
     times = []
     for _ in range(20):
         start = time.perf_counter()
-        threads.blockers()
+        blockers()
         times.append(time.perf_counter() - start)
     assert min(times) < 0.002
 
@@ -162,12 +170,12 @@ class Drawn:
 
 def test_the_thread_that_draws_a_live_display_is_in_the_way_while_it_draws_and_is_started_again() -> None:
     live = pytest.importorskip("rich.live")
-    threads_before = threads.blockers()
+    threads_before = blockers()
     thread = live._RefreshThread(Drawn(), 0.01)
     thread.start()
     adapter = ambient._load("rich_displays")
     state = adapter.before_fork()
-    assert state == [thread] and threads.blockers() == threads_before  # it waits for its first turn
+    assert state == [thread] and blockers() == threads_before  # it waits for its first turn
     (back,) = loads(dumps(state))
     thread.stop()
     assert not back.is_alive() and back.daemon and back.name == thread.name and back.refresh_per_second == 0.01
@@ -175,7 +183,7 @@ def test_the_thread_that_draws_a_live_display_is_in_the_way_while_it_draws_and_i
     back.live.may_end.clear()
     adapter.restore((adapter.capture([])[0], [back]))
     assert back.live.begun.wait(10)
-    assert back.name in threads.blockers()
+    assert back.name in blockers()
     back.live.may_end.set()
     back.stop()
     back.join(10)
