@@ -205,21 +205,11 @@ static struct {
 
 static int on_trace(PyObject *object, PyFrameObject *frame, int what, PyObject *argument);
 
-/* As PyEval_SetTrace, but what is being run without tracing (forkpoint_call_queued) goes on so. */
-static void set_trace(Py_tracefunc function, PyObject *object)
-{
-    PyThreadState *ts = PyThreadState_Get();
-    PyEval_SetTrace(function, object);
-    if (ts->tracing) {
-        ts->cframe->use_tracing = 0;
-    }
-}
-
 static void disarm(void)
 {
     PyThreadState *ts = PyThreadState_Get();
     if (ts->c_tracefunc == on_trace) {
-        set_trace(armed.chained, armed.chained_object);
+        PyEval_SetTrace(armed.chained, armed.chained_object);
     }
     armed.frame = NULL;
     armed.chained = NULL;
@@ -271,7 +261,7 @@ static PyObject *trace_arm(PyObject *module, PyObject *args)
     armed.frame = (fp_frame *)address;
     armed.code = Py_NewRef(code);
     armed.callback = Py_NewRef(callback);
-    set_trace(on_trace, Py_None);
+    PyEval_SetTrace(on_trace, Py_None);
     Py_RETURN_NONE;
 }
 

@@ -63,3 +63,13 @@ def test_a_call_that_another_thread_queues_during_a_tick_is_no_endless_loop() ->
     program = PROGRAM.replace("sys.settrace", f"{OTHER}sys.settrace")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout == "went on\n", done.stderr
+
+
+def test_nor_is_it_when_the_tick_itself_begins_to_trace() -> None:
+    """As ours does to stop a frame at its next line (3.11; later versions have no such trace function)."""
+    arm = "    _native.trace_arm(0, tick.__code__, print, 9)\n" if sys.version_info < (3, 12) else ""
+    program = PROGRAM.replace("sys.settrace(lambda *_: None)\n", OTHER).replace(
+        "    in_tick = True\n", f"{arm}    in_tick = True\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout == "went on\n", done.stderr
