@@ -95,6 +95,17 @@ static inline PyObject *forkpoint_weakref_target(PyObject *ref)
 #endif
 }
 
+/* The digits of a positive int that has two of them (of 30 bits: Include/cpython/longintrepr.h, pycore_long.h), or NULL. */
+static inline const digit *forkpoint_two_digits(PyObject *number)
+{
+    const PyLongObject *value = (const PyLongObject *)number;
+#if PY_VERSION_HEX >= 0x030c0000
+    return value->long_value.lv_tag == 2 << 3 ? value->long_value.ob_digit : NULL;
+#else
+    return Py_SIZE(value) == 2 ? value->ob_digit : NULL;
+#endif
+}
+
 /* ---- Interpreter state that differs per version, as the child of a fork needs it (forkside.c) ---- */
 #include <internal/pycore_interp.h>
 #include <internal/pycore_runtime.h>

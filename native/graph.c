@@ -1,4 +1,5 @@
 /* Fast paths over the object graph: the filter that the C pickler asks about every object. */
+#include "identities.h"
 #include "parts.h"
 
 #include <stddef.h>
@@ -109,59 +110,16 @@ static PyObject *keys_need_care(PyObject *Py_UNUSED(module), PyObject *container
 
 /* Set as `persistent_id` of a C pickler: asked for every single object, it answers None for nearly all of them
    without a Python call. `callback(obj)` decides about the rest: registered containers, sets whose table would
-   change, dicts and sets whose keys hash by Python code, and, once each, interned strings. */
+   change, dicts and sets whose keys hash by Python code, and, once each, interned strings. It is not asked about
+   numbers: what stands for those that are identities is known beforehand (identities.c). */
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *callback; /* owned */
-    uintptr_t *table;   /* open addressing over addresses; 0 is empty; owned memory, no references */
-    size_t mask;
-    size_t used;
-    PyObject *texts; /* owned: interned string -> what stands for it; NULL while these are saved like any other */
+    AddressSet registered;
+    PyObject *texts;      /* owned: interned string -> what stands for it; NULL while these are saved like any other */
+    PyObject *identities; /* owned: number that is some object's id() -> what stands for it; NULL for none */
 } filter_object;
-
-static size_t filter_slot(const filter_object *self, uintptr_t address)
-{
-    size_t i = (size_t)((address >> 4) * 0x9e3779b97f4a7c15ULL >> 20) & self->mask;
-    while (self->table[i] != 0 && self->table[i] != address) {
-        i = (i + 1) & self->mask;
-    }
-    return i;
-}
-
-static int filter_grow(filter_object *self)
-{
-    size_t size = (self->mask + 1) * 2;
-    uintptr_t *old = self->table;
-    size_t old_mask = self->mask;
-    uintptr_t *table = PyMem_Calloc(size, sizeof(uintptr_t));
-    if (table == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    self->table = table;
-    self->mask = size - 1;
-    for (size_t i = 0; old != NULL && i <= old_mask; i++) {
-        if (old[i] != 0) {
-            table[filter_slot(self, old[i])] = old[i];
-        }
-    }
-    PyMem_Free(old);
-    return 0;
-}
-
-static int filter_add(filter_object *self, uintptr_t address)
-{
-    if ((self->used + 1) * 2 > self->mask + 1 && filter_grow(self) < 0) {
-        return -1;
-    }
-    size_t i = filter_slot(self, address);
-    if (self->table[i] == 0) {
-        self->table[i] = address;
-        self->used++;
-    }
-    return 0;
-}
 
 static PyObject *stand_in_of_text(filter_object *self, PyObject *text)
 {
@@ -191,14 +149,20 @@ static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf,
             return stand_in_of_text(self, obj);
         }
     }
+    else if (type == &PyLong_Type) {
+        if (self->identities != NULL && forkpoint_as_address(obj) != 0) {
+            PyObject *found = PyDict_GetItemWithError(self->identities, obj);
+            return found != NULL || PyErr_Occurred() ? Py_XNewRef(found) : Py_NewRef(Py_None);
+        }
+    }
     else if (type == &PyDict_Type) {
-        ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0 || dict_needs_care(obj);
+        ask = forkpoint_addresses_has(&self->registered, (uintptr_t)obj) || dict_needs_care(obj);
     }
     else if (type == &PyList_Type) {
-        ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0;
+        ask = forkpoint_addresses_has(&self->registered, (uintptr_t)obj);
     }
     else if (type == &PySet_Type || type == &PyFrozenSet_Type) {
-        ask = self->table[filter_slot(self, (uintptr_t)obj)] != 0;
+        ask = forkpoint_addresses_has(&self->registered, (uintptr_t)obj);
         if (!ask) {
             int plain = set_is_plain(obj);
             if (plain < 0) {
@@ -223,7 +187,7 @@ static PyObject *filter_register(PyObject *op, PyObject *ids)
     while ((item = PyIter_Next(iterator)) != NULL) {
         void *address = PyLong_AsVoidPtr(item);
         Py_DECREF(item);
-        if ((address == NULL && PyErr_Occurred()) || filter_add((filter_object *)op, (uintptr_t)address) < 0) {
+        if ((address == NULL && PyErr_Occurred()) || forkpoint_addresses_add(&((filter_object *)op)->registered, (uintptr_t)address) < 0) {
             Py_DECREF(iterator);
             return NULL;
         }
@@ -244,6 +208,25 @@ static PyObject *filter_divert_texts(PyObject *op, PyObject *Py_UNUSED(unused))
     return self->texts == NULL ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *filter_divert_numbers(PyObject *op, PyObject *identities)
+{
+    if (!PyDict_Check(identities)) {
+        PyErr_SetString(PyExc_TypeError, "divert_numbers() takes a dict");
+        return NULL;
+    }
+    Py_XSETREF(((filter_object *)op)->identities, Py_NewRef(identities));
+    Py_RETURN_NONE;
+}
+
+static PyObject *filter_held_identities(PyObject *op, PyObject *args)
+{
+    PyObject *roots, *program;
+    if (!PyArg_ParseTuple(args, "OO!:held_identities", &roots, &PySet_Type, &program)) {
+        return NULL;
+    }
+    return forkpoint_held_identities(roots, &((filter_object *)op)->registered, program);
+}
+
 static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *callback;
@@ -260,11 +243,9 @@ static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     }
     self->vectorcall = filter_call;
     self->callback = Py_NewRef(callback);
-    self->mask = 511;
-    self->table = PyMem_Calloc(self->mask + 1, sizeof(uintptr_t));
-    if (self->table == NULL) {
+    if (forkpoint_addresses_init(&self->registered) < 0) {
         Py_DECREF(self);
-        return PyErr_NoMemory();
+        return NULL;
     }
     return (PyObject *)self;
 }
@@ -273,6 +254,7 @@ static int filter_traverse(PyObject *op, visitproc visit, void *arg)
 {
     Py_VISIT(((filter_object *)op)->callback);
     Py_VISIT(((filter_object *)op)->texts);
+    Py_VISIT(((filter_object *)op)->identities);
     return 0;
 }
 
@@ -280,6 +262,7 @@ static int filter_clear(PyObject *op)
 {
     Py_CLEAR(((filter_object *)op)->callback);
     Py_CLEAR(((filter_object *)op)->texts);
+    Py_CLEAR(((filter_object *)op)->identities);
     return 0;
 }
 
@@ -287,13 +270,16 @@ static void filter_dealloc(PyObject *op)
 {
     PyObject_GC_UnTrack(op);
     filter_clear(op);
-    PyMem_Free(((filter_object *)op)->table);
+    forkpoint_addresses_free(&((filter_object *)op)->registered);
     Py_TYPE(op)->tp_free(op);
 }
 
 static PyMethodDef filter_methods[] = {
     {"register", filter_register, METH_O, "register(ids): ask the callback about the containers at these addresses"},
     {"divert_texts", filter_divert_texts, METH_NOARGS, "divert_texts(): from now on ask it about interned strings"},
+    {"held_identities", filter_held_identities, METH_VARARGS,
+     "held_identities(roots, program) -> {number: object}: the numbers below the roots that are id()s of objects there"},
+    {"divert_numbers", filter_divert_numbers, METH_O, "divert_numbers({number: what stands for it})"},
     {NULL, NULL, 0, NULL},
 };
 

@@ -77,6 +77,7 @@ def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
     pickler.dump(texts.interned)  # before it is used for the very names it is found by
     session.filter.divert_texts()
     namespaces = [(module, namespace_items(module)) for module in image.modules]
+    session.look_for_identities([*(items for _, items in namespaces), image.stack, image.ambient])
     pickler.dump((namespaces, tuple(image.imports), image.stack, dict(image.ambient)))
     while session.postponed:
         section, session.postponed = session.postponed, []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from forkpoint import _native
-from forkpoint.encode import containers, instances, late, library, locks, modules, texts
+from forkpoint.encode import containers, identities, instances, late, library, locks, modules, texts
 from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
@@ -67,6 +67,13 @@ class Session:
         self.filter.register(self._names.named)
         self.filter.register(self._names.namespaces)
         self.filter.register(excluded)
+
+    def look_for_identities(self, roots: Sequence[Any]) -> None:
+        """Numbers below `roots` that are ids of objects are saved as such (`identities`). Before anything is saved."""
+        held = self.filter.held_identities(roots, self._names.by_value)
+        if held:
+            stand_ins = {number: Diverted(identities.reduce_identity(obj)) for number, obj in held.items()}
+            self.filter.divert_numbers(stand_ins)
 
     # ---- what the pickler calls
 

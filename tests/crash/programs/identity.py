@@ -73,8 +73,10 @@ cached(3), cached(4)
 point()
 print(cached.cache_info(), cached(1))
 by_id = {id(a): "a", id(b): "b"}
+seen, at = {id(Thing), id(first), id(functools.reduce)}, (id(sentinel), id(a) + 1)
 del b
 gc.collect()
 print(sorted(by_name), len(members), dying.alive, len(notes))
 point()
+print(by_id.get(id(a)), [id(first) in by_id, id(Thing) in seen, id(a) in seen, id(first) in seen, at[0] == id(sentinel)])
 print(sorted(by_name), True is (1 == 1), None is registry.get("none"), Ellipsis is ...)

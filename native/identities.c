@@ -1,0 +1,140 @@
+/* Which of the numbers that a program holds are identities: `seen.add(id(node))`, `cache[id(array)]`.
+ *
+ * Restored, an object lies elsewhere, so such a number must follow it. A number is taken for an identity when it is the
+ * address of an object that the program holds as well; one whose object is gone means nothing, before and after. Objects
+ * are found as the collector finds them, by tp_traverse (Modules/gcmodule.c), from the roots down to what libraries own. */
+#include "identities.h"
+#include "parts.h"
+
+#include <internal/pycore_gc.h>
+
+typedef struct {
+    AddressSet seen, numbers;
+    const AddressSet *named;
+    PyObject *program;
+    PyObject **pending; /* borrowed objects still to be entered; owned memory */
+    size_t count, room;
+} Search;
+
+static int is_atom(const PyObject *obj)
+{
+    const PyTypeObject *type = Py_TYPE(obj);
+    return type == &PyUnicode_Type || type == &PyFloat_Type || type == &PyBytes_Type || type == &PyBool_Type ||
+           type == &PyComplex_Type || obj == Py_None;
+}
+
+/* Has it content of the program's? Classes, functions and modules of libraries have not. -1 on failure. */
+static int is_entered(const Search *search, PyObject *obj)
+{
+    if (!PyObject_IS_GC(obj) || PyModule_Check(obj) || forkpoint_addresses_has(search->named, (uintptr_t)obj)) {
+        return 0;
+    }
+    return PyType_Check(obj) || PyFunction_Check(obj) ? forkpoint_is_programs(obj, search->program) : 1;
+}
+
+static int push(Search *search, PyObject *obj)
+{
+    if (search->count == search->room) {
+        size_t room = search->room * 2 + 1024;
+        PyObject **larger = PyMem_Realloc(search->pending, room * sizeof *larger);
+        if (larger == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        search->pending = larger;
+        search->room = room;
+    }
+    search->pending[search->count++] = obj;
+    return 0;
+}
+
+static int visit(PyObject *obj, void *context)
+{
+    Search *search = context;
+    if (PyLong_CheckExact(obj)) {
+        uintptr_t address = forkpoint_as_address(obj);
+        return address != 0 && forkpoint_addresses_add(&search->numbers, address) < 0 ? -1 : 0;
+    }
+    if (is_atom(obj)) {
+        return 0;
+    }
+    int entered = forkpoint_addresses_add(&search->seen, (uintptr_t)obj);
+    if (entered > 0) {
+        entered = is_entered(search, obj);
+    }
+    return entered > 0 ? push(search, obj) : entered;
+}
+
+static int walk(Search *search, PyObject *roots)
+{
+    if (push(search, roots) < 0) {
+        return -1;
+    }
+    while (search->count > 0) {
+        PyObject *obj = search->pending[--search->count];
+        traverseproc traverse = Py_TYPE(obj)->tp_traverse;
+        if (traverse != NULL && traverse(obj, visit, search) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int put(PyObject *found, uintptr_t address)
+{
+    PyObject *number = PyLong_FromSize_t(address);
+    int status = number == NULL ? -1 : PyDict_SetItem(found, number, (PyObject *)address);
+    Py_XDECREF(number);
+    return status;
+}
+
+/* Classes, functions and modules: what lies below the roots need not lead to one that is only compared with. */
+static int match_callables(const Search *search, PyGC_Head *head, PyObject *found)
+{
+    for (PyGC_Head *each = _PyGCHead_NEXT(head); each != head; each = _PyGCHead_NEXT(each)) {
+        PyObject *obj = (PyObject *)(each + 1);
+        if ((PyType_Check(obj) || PyFunction_Check(obj) || PyModule_Check(obj)) &&
+            forkpoint_addresses_has(&search->numbers, (uintptr_t)obj) && put(found, (uintptr_t)obj) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int match(const Search *search, PyObject *found)
+{
+    for (size_t i = 0; i <= search->numbers.mask; i++) {
+        uintptr_t address = search->numbers.table[i];
+        if (address != 0 && (forkpoint_addresses_has(&search->seen, address) ||
+                             forkpoint_addresses_has(search->named, address)) && put(found, address) < 0) {
+            return -1;
+        }
+    }
+    struct _gc_runtime_state *gc = &PyThreadState_Get()->interp->gc;
+    for (int i = 0; i < NUM_GENERATIONS; i++) {
+        if (match_callables(search, &gc->generations[i].head, found) < 0) {
+            return -1;
+        }
+    }
+    return match_callables(search, &gc->permanent_generation.head, found);
+}
+
+PyObject *forkpoint_held_identities(PyObject *roots, const AddressSet *named, PyObject *program)
+{
+    Search search = {.named = named, .program = program};
+    PyObject *found = PyDict_New();
+    int status = found == NULL || forkpoint_addresses_init(&search.seen) < 0 ||
+                         forkpoint_addresses_init(&search.numbers) < 0 || walk(&search, roots) < 0
+                     ? -1
+                     : 0;
+    if (status == 0 && search.numbers.used > 0) {
+        status = match(&search, found);
+    }
+    forkpoint_addresses_free(&search.seen);
+    forkpoint_addresses_free(&search.numbers);
+    PyMem_Free(search.pending);
+    if (status < 0) {
+        Py_CLEAR(found);
+    }
+    return found;
+}
