@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import sys
 import types
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
@@ -33,13 +34,44 @@ _TAKEN_APART: Final = frozenset(
 """Packages of plain Python objects whose `__getstate__` is for another machine, or another day: it leaves out what is
 going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all;
 loguru writes handlers without what they write to)."""
+_TAKEN_APART_WITH: Final = {"keras": "keras.src.backend.torch"}
+"""The same for packages of which that depends on a module: what keras leaves out with other backends is compiled code,
+which cannot be copied, and made again when it is missing."""
 _DEFAULT: Final = (("__reduce_ex__", object.__reduce_ex__), ("__reduce__", object.__reduce__))
 _STANDARD: Final = sys.stdlib_module_names
 
 
+_FILLED_BY: Final[dict[type, tuple[str, ...]]] = {
+    OrderedDict: ("__setitem__",),
+    dict: ("__setitem__",),
+    list: ("append", "extend"),
+    set: ("__init__", "add"),
+    deque: ("append",),
+}
+"""Containers, and what pickle calls of a subclass to fill it."""
+_PICKLE_METHODS: Final = (
+    "__reduce_ex__", "__reduce__", "__getstate__", "__setstate__", "__getnewargs_ex__", "__getnewargs__"
+)  # fmt: skip
+
+
 def is_taken_apart(cls: type) -> bool:
-    """Are instances of this library class saved by attributes and slots, whatever it says?"""
-    return package_of(cls) in _TAKEN_APART and _native.is_python_class(cls)
+    """Are instances of this library class saved by attributes, slots and content, whatever it says?"""
+    return _native.is_python_class(cls) and (_hides_state(package_of(cls)) or _minds_being_filled(cls))
+
+
+def _hides_state(package: str) -> bool:
+    return package in _TAKEN_APART or _TAKEN_APART_WITH.get(package) in sys.modules
+
+
+def _minds_being_filled(cls: type) -> bool:
+    """Is it a container that does more than its base when something is put in, and says nothing for pickle?
+
+    Pickle fills it before it has its attributes, with which that code may work (keras.src.utils.tracking.TrackedList).
+    """
+    base: Any = next((base for base in _FILLED_BY if issubclass(cls, base)), None)
+    if base is None or all(getattr(cls, name) is getattr(base, name) for name in _FILLED_BY[base]):
+        return False
+    return all(getattr(cls, name, None) is getattr(base, name, None) for name in _PICKLE_METHODS)
 
 
 def reduce_by_protocol(obj: Any, context: Context) -> Any:

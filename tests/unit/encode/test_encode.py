@@ -382,3 +382,34 @@ def test_the_console_that_rich_makes_when_it_needs_one_is_not_looked_for_in_a_fr
     module = world._fresh()
     decode(encoded.pods, world.store)
     assert module.console.width == 77 and type(module.console) is rich.console.Console
+
+
+@pytest.mark.parametrize("base", ["list", "dict", "set", "__import__('collections').OrderedDict"])
+def test_a_container_of_a_library_that_works_with_its_attributes_when_filled(
+    base: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pickle fills a list or dict before it has its attributes, and calls a set's class with its content."""
+    library: Any = types.ModuleType("lib_of_lists")
+    library.__file__ = types.__file__
+    source = f"""class Tracked({base}):
+    def __init__(self, tracker):
+        super().__init__()
+        self.tracker = tracker
+    def append(self, item):
+        self.tracker.append(item)
+        super().append(item)
+    def extend(self, items):
+        for item in items:
+            self.append(item)
+    def __setitem__(self, key, value):
+        self.tracker.append(key)
+        super().__setitem__(key, value)
+    def add(self, item):
+        self.tracker.append(item)
+        super().add(item)
+"""
+    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
+    monkeypatch.setitem(sys.modules, "lib_of_lists", library)
+    put = {"list": "append(7)", "set": "add(7)"}.get(base, "__setitem__(7, 7)")
+    back = World(f"import lib_of_lists\nmade = lib_of_lists.Tracked([])\nmade.{put}\nalias = made.tracker\n").again()
+    assert list(back.made) == back.alias == [7] and back.made.tracker is back.alias
