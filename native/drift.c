@@ -221,8 +221,7 @@ static int look_at(PyObject *path, PyObject *key, PyObject *value, const search 
     return failed ? -1 : 0;
 }
 
-/* Is this a class that `module` defines, whose attributes can be changed? */
-static int is_own_class(PyObject *value, PyObject *module)
+int forkpoint_is_class_of(PyObject *value, PyObject *module)
 {
     PyObject *name = PyType_Check(value) ? forkpoint_module_of((PyTypeObject *)value) : NULL;
     return name != NULL && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
@@ -243,7 +242,7 @@ static int walk(PyObject *module, PyObject *path, PyObject *namespace, const sea
             continue;
         }
         PyObject *within = NULL;
-        if (is_own_class(value, module)) {
+        if (forkpoint_is_class_of(value, module)) {
             within = ((PyTypeObject *)value)->tp_dict;
         } else if (forkpoint_is_python_class(Py_TYPE(value)) && !PyType_Check(value)) {
             PyObject **place = _PyObject_GetDictPtr(value);
@@ -296,8 +295,7 @@ PyMethodDef forkpoint_drift_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Where objects of this type hold what they show as this attribute (descrobject.h, PyMemberDescrObject); -1 on error. */
-static Py_ssize_t offset_of(PyTypeObject *type, const char *attribute)
+Py_ssize_t forkpoint_member_offset(PyTypeObject *type, const char *attribute)
 {
     PyObject *member = PyObject_GetAttrString((PyObject *)type, attribute);
     if (member == NULL) {
@@ -318,12 +316,12 @@ int forkpoint_drift_init(PyObject *module)
     (void)module;
     static const char *const names[] = {"fget", "fset", "fdel"};
     for (int i = 0; i < 3; i++) {
-        if ((property_parts[i] = offset_of(&PyProperty_Type, names[i])) < 0) {
+        if ((property_parts[i] = forkpoint_member_offset(&PyProperty_Type, names[i])) < 0) {
             return -1;
         }
     }
-    static_part = offset_of(&PyStaticMethod_Type, "__func__");
-    class_part = offset_of(&PyClassMethod_Type, "__func__");
+    static_part = forkpoint_member_offset(&PyStaticMethod_Type, "__func__");
+    class_part = forkpoint_member_offset(&PyClassMethod_Type, "__func__");
     str_module = PyUnicode_InternFromString("__module__");
     str_name = PyUnicode_InternFromString("__name__");
     return static_part < 0 || class_part < 0 || str_module == NULL || str_name == NULL ? -1 : 0;

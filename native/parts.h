@@ -11,7 +11,7 @@
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(staging) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
-    X(clocks) X(codecs) X(plainly)
+    X(clocks) X(codecs) X(plainly) X(counters)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
@@ -43,6 +43,13 @@ extern int forkpoint_is_programs(PyObject *value, PyObject *program);
 
 /* `__module__` of a class made at run time; borrowed, or NULL. Defined in drift.c. */
 extern PyObject *forkpoint_module_of(PyTypeObject *cls);
+
+/* Is this a class that the module of this name defines, whose attributes can be changed? Defined in drift.c. */
+extern int forkpoint_is_class_of(PyObject *value, PyObject *module);
+
+/* Where objects of this type hold what they show as this attribute (descrobject.h, PyMemberDescrObject); -1 with an
+   exception set. Defined in drift.c. */
+extern Py_ssize_t forkpoint_member_offset(PyTypeObject *type, const char *attribute);
 
 /* Was it made by a class statement or type(), not by C code? Defined in instances.c. */
 extern int forkpoint_is_python_class(PyTypeObject *cls);

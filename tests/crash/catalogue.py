@@ -16,6 +16,7 @@ NEEDS = {
     "environment_first": ("numpy",),
     "generic_syntax": ("python>=3.12",),
     "hot_arrays": ("numpy",),
+    "mapped_classes": ("sqlalchemy",),
     "numpy_arrays": ("numpy",),
     "numpy_random": ("numpy",),
     "pandas_frames": ("pandas",),

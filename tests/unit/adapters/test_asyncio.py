@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 import pickle
 
 import pytest
@@ -35,3 +36,19 @@ def test_coroutines_that_the_program_drives_itself_do_not_stand_in_the_way() -> 
     waiting = nothing()
     assert ambient.before_fork()["asyncio_loops"] is None
     waiting.close()
+
+
+def test_the_names_of_tasks_go_on() -> None:
+    from forkpoint.capture.adapters.asyncio_tasks import ADAPTER
+
+    async def named() -> str:
+        task = asyncio.current_task()
+        assert task is not None
+        return task.get_name()
+
+    asyncio.run(named())
+    state = ADAPTER.capture(None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ADAPTER.restore(state + 5)
+        assert asyncio.run(named()) == f"Task-{state + 5}"

@@ -1,0 +1,53 @@
+"""How far libraries have counted: the names of threads, pools and processes to come, numbers that must not come twice.
+
+`itertools.count` objects in the namespaces of modules and their classes, or behind what lies there
+(native/counters.c). They are only moved forward: what numbered something while the program was brought back keeps its
+number for itself.
+"""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import re
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, Final
+
+from forkpoint import _native
+from forkpoint.capture import roots
+from forkpoint.capture.adapters._quiet import Quiet
+
+_BY_ONE: Final = re.compile(r"count\((\d+)\)")
+
+Place = tuple[str, str, str]
+"""Module, class in it or "", name."""
+
+
+def _counters() -> Iterator[tuple[Place, Any, int]]:
+    """Where libraries have counters by one, the counters, and the next number of each."""
+    own = {id(module) for module in roots.find().by_value}
+    entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
+    for name, module in entries:
+        if isinstance(module, ModuleType) and id(module) not in own:
+            for path, key, counter in _native.library_counters(name, vars(module)):
+                by_one = _BY_ONE.fullmatch(repr(counter))
+                if by_one:
+                    yield (name, path, key), counter, int(by_one[1])
+
+
+class _Counters(Quiet):
+    name = "library_counters"
+    module = "itertools"
+
+    def capture(self, before: None) -> dict[Place, int]:
+        return {place: following for place, _, following in _counters()}
+
+    def restore(self, state: dict[Place, int]) -> None:
+        for place, counter, following in _counters():
+            passed_over = itertools.islice(counter, max(state.get(place, 0) - following, 0))
+            collections.deque(passed_over, maxlen=0)
+
+
+ADAPTER = _Counters()

@@ -1,0 +1,42 @@
+"""SQLAlchemy's annotated elements: equal to the element they are made from by a hash of it, which is its address."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from sqlalchemy.sql.annotation import Annotated
+
+from forkpoint.capture.adapters._attributes import attributes, fill
+from forkpoint.capture.adapters._quiet import Quiet
+from forkpoint.model import ReduceContext, Reducer
+
+_HASH: Final = "_hash"
+_ELEMENT: Final = "_Annotated__element"
+
+
+def reduce_annotated(annotated: Any, context: ReduceContext) -> Any:
+    """By attributes, without the hash."""
+    return make_annotated, (type(annotated),), attributes(annotated, frozenset({_HASH})), None, None, fill_annotated
+
+
+def make_annotated(kind: Any) -> Any:
+    """One without an element."""
+    return kind.__new__(kind)
+
+
+def fill_annotated(annotated: Any, state: Any) -> None:
+    """Its attributes; the hash of its element is the new one's."""
+    fill(annotated, state)
+    setattr(annotated, _HASH, hash(getattr(annotated, _ELEMENT)))
+
+
+class _Elements(Quiet):
+    name = "sqlalchemy_elements"
+    module = "sqlalchemy.sql.annotation"
+
+    def reducers(self) -> Mapping[type, Reducer]:
+        return {Annotated: reduce_annotated}
+
+
+ADAPTER = _Elements()

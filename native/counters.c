@@ -1,0 +1,90 @@
+/* The itertools.count objects by which libraries number things: threads, pools, tasks. */
+#include "parts.h"
+
+static PyTypeObject *count_type, *bound_slot_type; /* itertools.count and the type of its instances' __next__ */
+static Py_ssize_t bound_slot_self;                 /* where that one holds the instance */
+
+/* The counter that a value is, or advances when called: borrowed, or NULL. */
+static PyObject *counter_of(PyObject *value)
+{
+    if (Py_IS_TYPE(value, count_type)) {
+        return value;
+    }
+    if (Py_IS_TYPE(value, bound_slot_type)) {
+        PyObject *self = *(PyObject **)((char *)value + bound_slot_self);
+        return self != NULL && Py_IS_TYPE(self, count_type) ? self : NULL;
+    }
+    PyObject *closure = PyFunction_Check(value) ? PyFunction_GET_CLOSURE(value) : NULL;
+    for (Py_ssize_t i = 0; closure != NULL && i < PyTuple_GET_SIZE(closure); i++) {
+        PyObject *content = PyCell_GET(PyTuple_GET_ITEM(closure, i));
+        if (content != NULL && Py_IS_TYPE(content, count_type)) {
+            return content;
+        }
+    }
+    return NULL;
+}
+
+/* Borrowed references all the way (drift.c says why): nothing here runs Python code. -1 with an exception set. */
+static int walk(PyObject *module, PyObject *path, PyObject *namespace, PyObject *found)
+{
+    PyObject *key, *value;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(namespace, &position, &key, &value)) {
+        if (!PyUnicode_CheckExact(key)) {
+            continue;
+        }
+        PyObject *counter = counter_of(value);
+        if (counter != NULL) {
+            PyObject *entry = PyTuple_Pack(3, path, key, counter);
+            int failed = entry == NULL || PyList_Append(found, entry) < 0;
+            Py_XDECREF(entry);
+            if (failed) {
+                return -1;
+            }
+        } else if (PyUnicode_GET_LENGTH(path) == 0 && forkpoint_is_class_of(value, module) &&
+                   walk(module, key, ((PyTypeObject *)value)->tp_dict, found) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *library_counters(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *module, *namespace;
+    if (!PyArg_ParseTuple(args, "UO!:library_counters", &module, &PyDict_Type, &namespace)) {
+        return NULL;
+    }
+    PyObject *found = PyList_New(0), *path = PyUnicode_FromString("");
+    if (found == NULL || path == NULL || walk(module, path, namespace, found) < 0) {
+        Py_CLEAR(found);
+    }
+    Py_XDECREF(path);
+    return found;
+}
+
+PyDoc_STRVAR(library_counters_doc,
+"library_counters(module_name, namespace) -> [(path, key, itertools.count)]\n\n"
+"Of a library module's namespace (path \"\") and those of classes it defines (path: the class's name): the counters there,\n"
+"also where only their __next__ is kept, or a function that holds one in its closure.");
+
+PyMethodDef forkpoint_counters_methods[] = {
+    {"library_counters", library_counters, METH_VARARGS, library_counters_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int forkpoint_counters_init(PyObject *Py_UNUSED(module))
+{
+    PyObject *itertools = PyImport_ImportModule("itertools");
+    PyObject *count = itertools != NULL ? PyObject_CallMethod(itertools, "count", NULL) : NULL;
+    PyObject *next = count != NULL ? PyObject_GetAttrString(count, "__next__") : NULL;
+    if (next != NULL) {
+        count_type = (PyTypeObject *)Py_NewRef(Py_TYPE(count));
+        bound_slot_type = (PyTypeObject *)Py_NewRef(Py_TYPE(next));
+        bound_slot_self = forkpoint_member_offset(bound_slot_type, "__self__");
+    }
+    Py_XDECREF(itertools);
+    Py_XDECREF(count);
+    Py_XDECREF(next);
+    return next == NULL || bound_slot_self < 0 ? -1 : 0;
+}
