@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 import pickle
+import warnings
 
 import pytest
 
