@@ -76,6 +76,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "numpy_random": "numpy.random",
     "python_random": "random",
     "numba_random": "numba._helperlib",
+    "opencv_random": "cv2",
     "exit_functions": "atexit",
     "signals": "signal",
     "torch_workers": "torch.utils.data.dataloader",
