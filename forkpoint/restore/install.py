@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.machinery
+import io
 import linecache
 import os
 import sys
@@ -26,13 +27,33 @@ def prepare(preamble: Preamble, cwd: str | None) -> None:
     os.chdir(cwd or preamble.cwd)
     sys.path[:] = preamble.path
     sys.modules.update(_empty_modules(preamble))
-    for name in preamble.imports:
-        if name not in sys.modules:
-            with contextlib.suppress(Exception):
-                importlib.import_module(name)
+    with _unheard():
+        for name in preamble.imports:
+            if name not in sys.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
     for filename, source in preamble.sources.items():
         # Without a modification time linecache never asks the file system: the text is the one that ran.
         linecache.cache[filename] = (len(source), None, source.splitlines(keepends=True), filename)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """What libraries print while they are imported was printed when the program imported them.
+
+    The stream stays what it is, also for a library that keeps it, or its `write`, or asks whether it is a terminal.
+    """
+    stream, importing = sys.stdout, True
+    if type(stream) is not io.TextIOWrapper:
+        yield
+        return
+    write = stream.write
+    stream.write = lambda text: len(text) if importing else write(text)  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        importing = False
+        del stream.write
 
 
 @contextlib.contextmanager
