@@ -78,6 +78,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "numba_random": "numba._helperlib",
     "opencv_random": "cv2",
     "exit_functions": "atexit",
+    "finalizers": "weakref",
     "signals": "signal",
     "torch_workers": "torch.utils.data.dataloader",
     "process_pools": "multiprocessing.pool",

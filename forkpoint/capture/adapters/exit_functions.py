@@ -15,7 +15,7 @@ from forkpoint.capture.adapters._quiet import Quiet
 Call = tuple[Callable[..., object], tuple[Any, ...], dict[str, Any] | None]
 
 
-def _module(function: Any) -> str:
+def defining_module(function: Any) -> str:
     """Where the function that is called in the end is defined."""
     while hasattr(function, "func"):
         function = function.func
@@ -32,7 +32,7 @@ def _is_hidden(function: Any, program: set[str]) -> bool:
         if type(owner).__name__ == "PyCapsule":  # a closure of a compiled library (pyo3's, polars has one)
             return True
         return made_by not in program and made_by.partition(".")[0] not in sys.stdlib_module_names
-    return "<locals>" in getattr(function, "__qualname__", "") and _module(function) not in program
+    return "<locals>" in getattr(function, "__qualname__", "") and defining_module(function) not in program
 
 
 class _ExitFunctions(Quiet):
@@ -44,7 +44,7 @@ class _ExitFunctions(Quiet):
         return [
             call
             for call in _native.exit_functions()
-            if _module(call[0]).partition(".")[0] != "forkpoint" and not _is_hidden(call[0], program)
+            if defining_module(call[0]).partition(".")[0] != "forkpoint" and not _is_hidden(call[0], program)
         ]
 
     def restore(self, state: list[Call]) -> None:

@@ -40,7 +40,9 @@ gc.collect()
 by_name = weakref.WeakValueDictionary(a=a, b=b)
 members = weakref.WeakSet([a, b])
 notes = weakref.WeakKeyDictionary({a: "note a", b: "note b"})
+weakref.finalize(a, print, "a is there until the end")
 dying = weakref.finalize(b, print, "b is gone")
+weakref.finalize(b, print, "nobody kept this finalizer of b").atexit = False
 bound = a.method
 lock, rlock = threading.Lock(), threading.RLock()
 read_only = types.MappingProxyType(aliases)
