@@ -2,7 +2,8 @@
  *
  * Restored, an object lies elsewhere, so such a number must follow it. A number is taken for an identity when it is the
  * address of an object that the program holds as well; one whose object is gone means nothing, before and after. Objects
- * are found as the collector finds them, by tp_traverse (Modules/gcmodule.c), from the roots down to what libraries own. */
+ * are found as the collector finds them, by tp_traverse (Modules/gcmodule.c), from the roots down to what libraries own;
+ * arrays of objects, which the collector does not see into, by the buffer that they offer. */
 #include "identities.h"
 #include "parts.h"
 
@@ -23,10 +24,20 @@ static int is_atom(const PyObject *obj)
            type == &PyComplex_Type || obj == Py_None;
 }
 
+/* numpy's arrays: the type in C behind classes of Python, whose own __buffer__ would run Python code. */
+static getbufferproc buffer_of(PyObject *obj)
+{
+    const PyTypeObject *type = Py_TYPE(obj);
+    while (type != NULL && type->tp_flags & Py_TPFLAGS_HEAPTYPE) {
+        type = type->tp_base;
+    }
+    return type != NULL && type->tp_as_buffer != NULL ? type->tp_as_buffer->bf_getbuffer : NULL;
+}
+
 /* Has it content of the program's? Classes, functions and modules of libraries have not. -1 on failure. */
 static int is_entered(const Search *search, PyObject *obj)
 {
-    if (!PyObject_IS_GC(obj) || PyModule_Check(obj) || forkpoint_addresses_has(search->named, (uintptr_t)obj)) {
+    if ((!PyObject_IS_GC(obj) && buffer_of(obj) == NULL) || PyModule_Check(obj) || forkpoint_addresses_has(search->named, (uintptr_t)obj)) {
         return 0;
     }
     return PyType_Check(obj) || PyFunction_Check(obj) ? forkpoint_is_programs(obj, search->program) : 1;
@@ -65,6 +76,35 @@ static int visit(PyObject *obj, void *context)
     return entered > 0 ? push(search, obj) : entered;
 }
 
+/* The objects along one dimension of an array of them, and of those below it. */
+static int visit_items(const Py_buffer *view, int dimension, const char *start, Search *search)
+{
+    if (dimension == view->ndim) {
+        PyObject *item = *(PyObject *const *)start;
+        return item == NULL ? 0 : visit(item, search);
+    }
+    int status = 0;
+    for (Py_ssize_t i = 0; status == 0 && i < view->shape[dimension]; i++) {
+        status = visit_items(view, dimension + 1, start + i * view->strides[dimension], search);
+    }
+    return status;
+}
+
+static int visit_array(PyObject *obj, getbufferproc get, Search *search)
+{
+    Py_buffer view;
+    if (get(obj, &view, PyBUF_FULL_RO) < 0) { /* of what has no buffer: dates, say */
+        PyErr_Clear();
+        return 0;
+    }
+    int status = 0;
+    if (view.format != NULL && strcmp(view.format, "O") == 0 && view.strides != NULL && view.suboffsets == NULL) {
+        status = visit_items(&view, 0, view.buf, search);
+    }
+    PyBuffer_Release(&view);
+    return status;
+}
+
 static int walk(Search *search, PyObject *roots)
 {
     if (push(search, roots) < 0) {
@@ -72,7 +112,11 @@ static int walk(Search *search, PyObject *roots)
     }
     while (search->count > 0) {
         PyObject *obj = search->pending[--search->count];
-        traverseproc traverse = Py_TYPE(obj)->tp_traverse;
+        getbufferproc get = buffer_of(obj);
+        if (get != NULL && visit_array(obj, get, search) < 0) {
+            return -1;
+        }
+        traverseproc traverse = PyObject_IS_GC(obj) ? Py_TYPE(obj)->tp_traverse : NULL;
         if (traverse != NULL && traverse(obj, visit, search) != 0) {
             return -1;
         }

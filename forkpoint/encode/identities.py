@@ -1,4 +1,4 @@
-"""Numbers that are the `id()` of an object the program holds: restored, they are that object's again.
+"""Numbers that are the `id()` of an object the program holds, or the main thread's: restored, they are so again.
 
 `seen.add(id(node))`, `cache[id(array)]`, `head = set(map(id, layer.parameters()))`: the number means the object, which
 lies elsewhere in a new process. A number is taken for an identity when, at the commit point, an object that is saved or
@@ -8,12 +8,26 @@ made from one (a hash, a text) is not seen.
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+_EVERYWHERE: Final[tuple[Any, ...]] = (None, True, False, Ellipsis, NotImplemented)
+"""Objects that need not be looked for."""
 
 
-def reduce_identity(obj: Any) -> Any:
-    """The number that is the id() of `obj`: asked again when it has been made."""
-    return identity, (obj,)
+def reductions(held: Mapping[int, Any]) -> dict[int, Any]:
+    """How the numbers are saved that are ids of the `held` objects or of singletons, or that mean the main thread."""
+    named = {id(obj): obj for obj in _EVERYWHERE}
+    return {
+        main_thread(): (main_thread, ()),
+        **{number: (identity, (obj,)) for number, obj in {**named, **held}.items()},
+    }
+
+
+def main_thread() -> Any:
+    """What `threading.get_ident()` gives in the main thread: an address as well."""
+    return threading.main_thread().ident
 
 
 def identity(obj: Any) -> int:

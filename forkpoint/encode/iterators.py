@@ -53,12 +53,12 @@ def _reduce_dict_iterator(obj: Any, context: Context) -> Any:
 _ATOMS = (str, bytes, int, float, bool, complex)
 
 
-def _keeps_hash(key: Any) -> bool:
+def _keeps_hash(key: Any, context: Context) -> bool:
     """Does the key hash the same in a new process (same hash seed), so that the set's table is kept?"""
     kind = type(key)
     if kind is tuple or kind is frozenset:
-        return all(map(_keeps_hash, key))
-    return kind in _ATOMS
+        return all(_keeps_hash(part, context) for part in key)
+    return kind in _ATOMS and not context.is_identity(key)
 
 
 def set_iterator(target: Any) -> Iterator[Any]:
@@ -73,7 +73,7 @@ def _reduce_set_iterator(obj: Any, context: Context) -> Any:
         return exhausted, ("set", "")
     container, used, position, remaining = read
     _, _, keys, table = _native.set_read(container)
-    if all(map(_keeps_hash, keys)):
+    if all(_keeps_hash(key, context) for key in keys):
         return set_iterator, (container,), (used, position, remaining), None, None, place_iterator
     # Hashed by identity: the order will be another, so what it has still to give is kept itself.
     places = memoryview(table).cast("q")

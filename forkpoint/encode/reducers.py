@@ -70,6 +70,10 @@ class Context(ReduceContext, Protocol):
         """Is this something that a library owns, which is named and not copied?"""
         ...
 
+    def is_identity(self, number: Any) -> bool:
+        """Is this a number that will be another one, since it is the id() of an object?"""
+        ...
+
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
         """The name of the module whose `__dict__` this is."""
         ...

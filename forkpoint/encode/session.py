@@ -58,6 +58,7 @@ class Session:
         self._plans: dict[type, OwnReducer] = {Diverted: _reduce_diverted, BufferPod: _reduce_buffer_pod}
         self._program_classes: dict[type, bool] = {}
         self._diverted: dict[int, Diverted] = {}
+        self._identities: dict[int, Diverted] = {}
         self.pickler: Any = None
         self.kept: list[Any] = []
         self.buffers: list[tuple[int, Pod]] = []
@@ -71,9 +72,8 @@ class Session:
     def look_for_identities(self, roots: Sequence[Any]) -> None:
         """Numbers below `roots` that are ids of objects are saved as such (`identities`). Before anything is saved."""
         held = self.filter.held_identities(roots, self._names.by_value)
-        if held:
-            stand_ins = {number: Diverted(identities.reduce_identity(obj)) for number, obj in held.items()}
-            self.filter.divert_numbers(stand_ins)
+        self._identities = {number: Diverted(reduction) for number, reduction in identities.reductions(held).items()}
+        self.filter.divert_numbers(self._identities)
 
     # ---- what the pickler calls
 
@@ -190,6 +190,10 @@ class Session:
     def is_named(self, obj: Any) -> bool:
         """See `reducers.Context`."""
         return id(obj) in self._names.named
+
+    def is_identity(self, number: Any) -> bool:
+        """See `reducers.Context`."""
+        return number in self._identities
 
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
         """See `reducers.Context`."""
