@@ -11,8 +11,8 @@ _SMALL: Final = 1 << 62
 
 
 class Told:
-    """Entries are (batch number, indices), or what torch sends to begin an epoch or to end; given back equal to what was
-    put in.
+    """Entries are (batch number, indices), or what torch sends to begin an epoch or to end; given back equal to what
+    was put in.
 
     Lists are copied: what a sampler does to its own later does not matter. An IterableDataset's indices are all None:
     their length is kept, as a negative number.

@@ -15,8 +15,8 @@ from typing import Any, Final
 _OUTPUTS: Final = (1, 2)
 
 Past = tuple[Any, bool]
-"""What a worker was told (the indices of a batch, that an epoch begins, or None: to end), and whether its answer is still
-awaited."""
+"""What a worker was told (the indices of a batch, that an epoch begins, or None: to end), and whether its answer is
+still awaited."""
 
 _OVER: Final = object()
 

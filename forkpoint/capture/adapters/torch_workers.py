@@ -43,8 +43,8 @@ _INSIDE: Final = tuple(
 
 
 class NotedQueue(_ProcessQueue):  # type: ignore[type-arg]  # not subscriptable at run time on 3.11
-    """A worker's index queue that keeps what is put into it: (batch number, indices), that an epoch begins, or None: that
-    the worker is to end."""
+    """A worker's index queue that keeps what is put into it: (batch number, indices), that an epoch begins, or None:
+    that the worker is to end."""
 
     sent: Told
 
