@@ -1,7 +1,8 @@
 """OpenCV's random generator: as it was seeded, or no restore point once it has been drawn from.
 
 Nobody can read it or set all of it. What it was is worked out from numbers drawn in the child: a multiply-with-carry
-generator of 32 bits, `state = low(state) * A + high(state)` (cv::RNG of OpenCV's core/operations.hpp). `cv2.setRNGSeed` sets the low half alone, so that only a state that nothing was drawn from can be put back.
+generator of 32 bits, `state = low(state) * A + high(state)` (cv::RNG of OpenCV's core/operations.hpp).
+`cv2.setRNGSeed` sets the low half alone, so that only a state that nothing was drawn from can be put back.
 """
 
 from __future__ import annotations
