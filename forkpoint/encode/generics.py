@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from typing import Any
 
+from forkpoint import _native
 from forkpoint.encode import library
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow, import_named
@@ -26,6 +27,16 @@ def make_parameter(kind: Any, name: str, module: str | None, constraints: tuple[
     return parameter
 
 
+def make_alias(kind: Any, name: str) -> Any:
+    """A type alias without its value, which may speak of the alias itself."""
+    return kind(name, None)
+
+
+def fill_alias(alias: Any, state: tuple[Any, ...]) -> None:
+    """Its module, type parameters, and value; for a value nobody has asked for yet, the function that will tell it."""
+    _native.alias_fill(alias, *state)
+
+
 @reduces(*_PARAMETERS)
 def _reduce_parameter(obj: Any, context: Context) -> Any:
     kind = type(obj)
@@ -35,7 +46,7 @@ def _reduce_parameter(obj: Any, context: Context) -> Any:
     if _is_python(kind):
         return library.by_attributes(obj)
     if kind.__name__ == "TypeAliasType":
-        return make_parameter, (kind, obj.__name__, None, (obj.__value__,), {"type_params": obj.__type_params__})
+        return make_alias, (kind, obj.__name__), (module, *_native.alias_read(obj)), None, None, fill_alias
     options: dict[str, Any] = {}
     for option in ("bound", "covariant", "contravariant", "infer_variance"):
         value = getattr(obj, f"__{option}__", None)

@@ -3,6 +3,8 @@
 from points import point
 
 type Pair[T] = tuple[T, T]
+type Json = None | str | list[Json] | dict[str, Json]
+type Later = list[NotYet]
 
 
 class Stack[T]:
@@ -28,3 +30,14 @@ stack = Stack[int]().push(1).push(2)
 print(stack.map(lambda n: n * 2.5).items, first((3, 4)), Pair.__type_params__, Stack.__type_params__)
 point()
 print(Pair.__value__, first.__type_params__[0].__name__, Stack[int].__args__)
+
+class Tree[K]:
+    type Below[V] = dict[K, Tree.Below[V] | V]
+
+
+known = Json.__value__
+below = Tree.Below[int]
+point()
+type NotYet = Json | int
+print(known is Json.__value__, Json in [part for part in known.__args__[2].__args__], Later.__value__, Later.__module__)
+print(below, below.__value__, Tree.Below.__type_params__, Tree.Below.__value__.__args__[0] is Tree.__type_params__[0])
