@@ -168,7 +168,25 @@ static PyObject *key_of(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* fingerprint(dict) -> int: other for other keys or values, by identity and in order (FNV-1a over their addresses) */
+static PyObject *fingerprint(PyObject *Py_UNUSED(self), PyObject *dict)
+{
+    if (!PyDict_Check(dict)) {
+        PyErr_SetString(PyExc_TypeError, "fingerprint() takes a dict");
+        return NULL;
+    }
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(dict, &position, &key, &value)) {
+        hash = (hash ^ (uintptr_t)key) * 0x100000001b3ULL;
+        hash = (hash ^ (uintptr_t)value) * 0x100000001b3ULL;
+    }
+    return PyLong_FromUnsignedLongLong(hash);
+}
+
 PyMethodDef forkpoint_names_methods[] = {
+    {"fingerprint", fingerprint, METH_O, "What a dict holds, by identity, as a number."},
     {"key_of", key_of, METH_VARARGS, "The name under which a namespace holds a class or function, or None."},
     {"name_objects", name_objects, METH_VARARGS, "Name what a library module's namespace holds."},
     {"name_class_objects", name_class_objects, METH_VARARGS, "Name what the namespaces of its classes hold."},
