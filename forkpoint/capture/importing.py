@@ -3,20 +3,26 @@
 All of an import is Python code (importlib._bootstrap) but for the instruction itself, and the calls of `exec` and
 `__import__` within. An instruction whose import comes back is begun once more: the module is there by then
 (Python/import.c, PyImport_ImportModuleLevelObject), so that what it gives is the same, and no module runs twice.
+
+That holds for the program's own modules. A library is imported anew before any frame comes back, so that a commit
+waits until its import is over.
 """
 
 from __future__ import annotations
 
 import builtins
 import sys
+from collections.abc import Iterable
 from typing import Any, Final
 
+from forkpoint.capture import roots
 from forkpoint.capture.bytecode import Instruction
 from forkpoint.capture.frames import Frame
 
 _ENTRIES: Final = ("_find_and_load", "_handle_fromlist")
 """What C code calls of importlib."""
 
+_MODULES: Final = ("_frozen_importlib", "_frozen_importlib_external")
 _CALLS_AND_FORGETS: Final = "_call_with_frames_removed"
 """What importlib calls `__import__` through, for a package above or a module below; nobody looks at what that gives."""
 
@@ -40,3 +46,24 @@ def plan(frame: Frame, instruction: Instruction, callee: Frame) -> dict[str, Any
 def is_within(called: Any, frame: Frame, callee: Frame) -> bool:
     """Is `__import__` called by importlib, which ignores what it returns?"""
     return called is builtins.__import__ and is_entered(callee) and frame.function is _bootstrap(_CALLS_AND_FORGETS)
+
+
+def not_the_programs(frames: Iterable[Frame]) -> set[int]:
+    """Addresses of importlib's frames among `frames` (innermost first) that do not lead to a program's module.
+
+    Directly within them must be the code of such a module, and not a library's, or nothing yet.
+    """
+    found = set()
+    importlibs = {id(vars(sys.modules[name])) for name in _MODULES if name in sys.modules}
+    leads_to_program = False
+    for frame in frames:
+        if id(frame.namespace) in importlibs:
+            if not leads_to_program:
+                found.add(frame.address)
+        else:
+            leads_to_program = frame.kind == "code" and _is_programs(frame.namespace)
+    return found
+
+
+def _is_programs(namespace: Any) -> bool:
+    return any(vars(module) is namespace for module in roots.find().by_value)

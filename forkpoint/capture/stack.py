@@ -15,7 +15,7 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, Final, Literal
 
 from forkpoint import _native
-from forkpoint.capture import transitions
+from forkpoint.capture import importing, transitions
 from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.expressions import UNKNOWN, is_in
 from forkpoint.capture.frames import Frame, running
@@ -63,6 +63,7 @@ def capture(mode: Mode, *, destination: int | None = None) -> CapturedStack:
         plan = _start_plan(innermost, destination if mode == "jump" else None)
     plan["recursion"] = used
     records = [_record(innermost, plan, handling)]
+    _require_no_import_of_a_library(frames)
     for frame, callee, constructed in _transitions(frames):
         records.append(_record(frame, transitions.plan(frame, callee, constructed), handling))
     return CapturedStack(tuple(reversed(records)), handling[0], sys.getrecursionlimit())
@@ -77,10 +78,13 @@ def deepest_resumable(avoided: Collection[CodeType] = ()) -> Resumable:
     frames, _, _ = _program_frames()
     outermost = [frame for frame in frames if frame.function is not None][-1]
     found, blocked = outermost, None
+    importers = importing.not_the_programs(frames)
     for frame, callee, constructed in reversed(list(_transitions(frames))):
         try:
             transitions.plan(frame, callee, constructed)
             _require_enterable(callee)
+            if callee.address in importers:
+                raise Refused("a library is being imported", location=str(frame.location))
             if is_in(callee.code, avoided):
                 raise Refused(f"{callee.code.co_qualname}() cannot be saved halfway", location=str(frame.location))
         except Refused as refusal:
@@ -89,6 +93,13 @@ def deepest_resumable(avoided: Collection[CodeType] = ()) -> Resumable:
         found = callee
     _require_enterable(found)
     return Resumable(found.address, found.code, found.location, blocked)
+
+
+def _require_no_import_of_a_library(frames: list[Frame]) -> None:
+    importers = importing.not_the_programs(frames)
+    inside = next((frame for frame in frames if frame.address in importers), None)
+    if inside is not None:
+        raise Refused("a library is being imported", location=str(inside.location))
 
 
 def _require_main_thread() -> None:
