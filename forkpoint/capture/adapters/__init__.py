@@ -39,6 +39,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "torch_training": "torch",
     "torch_archives": "torch",
     "torch_settings": "torch",
+    "torch_switches": "torch",
     "torch_operators": "torch",
     "torch_distributed": "torch.distributed.distributed_c10d",
     "pandas_blocks": "pandas",
