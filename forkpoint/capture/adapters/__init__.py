@@ -41,6 +41,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "torch_settings": "torch",
     "torch_switches": "torch",
     "torch_operators": "torch",
+    "torch_parametrizations": "torch.nn.utils.parametrize",
     "torch_distributed": "torch.distributed.distributed_c10d",
     "pandas_blocks": "pandas",
     "pandas_accessors": "pandas",
