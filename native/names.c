@@ -42,12 +42,62 @@ static int passed_over(PyObject *key, PyObject *value, const search *s)
     return found != 0 ? found : PySet_Contains(s->skipped, key);
 }
 
+static int note_default(const search *s, PyObject *value, PyObject *cls, PyObject *function, const char *among, PyObject *at)
+{
+    PyObject *path = cls == NULL ? PyUnicode_FromFormat("%U.%s.[%S]", function, among, at)
+                                 : PyUnicode_FromFormat("%U.%U.%s.[%S]", cls, function, among, at);
+    int failed = path == NULL || note(s, value, path) < 0;
+    Py_XDECREF(path);
+    return failed ? -1 : 0;
+}
+
+/* Is this what a library marks a missing argument with: an instance of a class written in Python? -1 on error. */
+static int is_marker(PyObject *value, PyObject *function, const search *s)
+{
+    if (!forkpoint_is_python_class(Py_TYPE(value))) {
+        return 0;
+    }
+    int own = forkpoint_is_programs(function, s->program);
+    if (own == 0) {
+        own = forkpoint_is_programs(value, s->program);
+    }
+    return own < 0 ? -1 : !own;
+}
+
+/* The defaults of a function: `def f(x=_DEFAULT)` compares with that very object, which may have no other name. */
+static int name_defaults(PyObject *function, PyObject *cls, PyObject *key, const search *s)
+{
+    PyObject *defaults = PyFunction_GET_DEFAULTS(function), *named = PyFunction_GET_KW_DEFAULTS(function);
+    for (Py_ssize_t i = 0; defaults != NULL && i < PyTuple_GET_SIZE(defaults); i++) {
+        int marker = is_marker(PyTuple_GET_ITEM(defaults, i), function, s);
+        PyObject *at = marker > 0 ? PyLong_FromSsize_t(i) : NULL;
+        int failed = marker < 0 || (marker > 0 && (at == NULL || note_default(s, PyTuple_GET_ITEM(defaults, i), cls, key,
+                                                                              "__defaults__", at) < 0));
+        Py_XDECREF(at);
+        if (failed) {
+            return -1;
+        }
+    }
+    PyObject *name, *value;
+    Py_ssize_t position = 0;
+    while (named != NULL && PyDict_Next(named, &position, &name, &value)) {
+        int marker = is_marker(value, function, s);
+        if (marker < 0 || (marker > 0 && note_default(s, value, cls, key, "__kwdefaults__", name) < 0)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 /* `cls` is the key of the class whose namespace this is, or NULL for a module's. */
 static int name_in(PyObject *namespace, PyObject *cls, const search *s)
 {
     PyObject *key, *value;
     Py_ssize_t position = 0;
     while (PyDict_Next(namespace, &position, &key, &value)) {
+        if (PyFunction_Check(value) && PyUnicode_CheckExact(key) && name_defaults(value, cls, key, s) < 0) {
+            return -1;
+        }
         int skip = passed_over(key, value, s);
         if (skip == 0) {
             skip = forkpoint_is_programs(value, s->program);
@@ -168,7 +218,25 @@ static PyObject *key_of(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* fingerprint(dict) -> int: other for other keys or values, by identity and in order (FNV-1a over their addresses) */
+static PyObject *fingerprint(PyObject *Py_UNUSED(self), PyObject *dict)
+{
+    if (!PyDict_Check(dict)) {
+        PyErr_SetString(PyExc_TypeError, "fingerprint() takes a dict");
+        return NULL;
+    }
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(dict, &position, &key, &value)) {
+        hash = (hash ^ (uintptr_t)key) * 0x100000001b3ULL;
+        hash = (hash ^ (uintptr_t)value) * 0x100000001b3ULL;
+    }
+    return PyLong_FromUnsignedLongLong(hash);
+}
+
 PyMethodDef forkpoint_names_methods[] = {
+    {"fingerprint", fingerprint, METH_O, "What a dict holds, by identity, as a number."},
     {"key_of", key_of, METH_VARARGS, "The name under which a namespace holds a class or function, or None."},
     {"name_objects", name_objects, METH_VARARGS, "Name what a library module's namespace holds."},
     {"name_class_objects", name_class_objects, METH_VARARGS, "Name what the namespaces of its classes hold."},

@@ -1,6 +1,6 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
    it serves guard.c (guard.h); nor have folds.c and sorts.c, which serve drive.c and drivers.c
-   (drive.h), nor maps.c (maps.h), heap.c (heap.h), identities.c (identities.h) and
+   (drive.h), imports.c (imports.h), nor maps.c (maps.h), heap.c (heap.h), identities.c (identities.h) and
    addresses.c (addresses.h), which serve several. */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H

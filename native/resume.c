@@ -5,6 +5,7 @@
    hook is gone for good: the program runs at full speed. When a callee comes back, `outcome` of its caller's plan
    says what an ordinary interpreter would have done at that instruction, and the caller's frame is run from there. */
 #include "drive.h"
+#include "imports.h"
 
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -30,6 +31,7 @@ typedef enum {
     OUTCOME_ITERATOR,  /* iter(): what __iter__ returned must be an iterator */
     OUTCOME_OPERATOR,  /* NotImplemented means: the other operand is asked */
     OUTCOME_THROUGH,   /* `for` over an iterator of iterators: what it makes of the callee's value, or its end */
+    OUTCOME_IMPORT,    /* an import statement: it begins anew, with the module there */
     OUTCOME_DRIVE,     /* list(), sum(), ...: one more item, then all that the iterator has left */
     OUTCOME_COUNT
 } fp_outcome;
@@ -37,7 +39,7 @@ typedef enum {
 static const char *const outcome_names[OUTCOME_COUNT] = {
     "value", "nothing", "push",     "none", "object", "drop",    "enter",    "next",
     "next-default", "call-default", "close", "for", "for-next", "send", "truth", "untruth",
-    "iterator", "operator", "through", "drive",
+    "iterator", "operator", "through", "import", "drive",
 };
 
 typedef enum { KIND_FUNCTION, KIND_CODE, KIND_GENERATOR } fp_kind;
@@ -298,6 +300,9 @@ static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status sta
             PyErr_Clear();
             return go_on(frame, record, record->object);
         }
+        if (record->outcome == OUTCOME_IMPORT) {
+            forkpoint_remove_importlib_frames();
+        }
         return -1;
     }
     switch (record->outcome) {
@@ -309,6 +314,7 @@ static int apply_outcome(fp_frame *frame, const fp_record *record, fp_status sta
         return go_on(frame, record, value);
     case OUTCOME_NOTHING:
     case OUTCOME_DROP:
+    case OUTCOME_IMPORT:
         return go_on(frame, record, NULL);
     case OUTCOME_NONE:
         return go_on(frame, record, Py_None);
@@ -502,7 +508,8 @@ static int fits(const fp_record *record)
     Py_ssize_t slots = PyList_GET_SIZE(record->slots);
     Py_ssize_t low = code->co_nlocalsplus, high = low + code->co_stacksize;
     Py_ssize_t top = record->keep + pushed(record->before) + pushed(record->after) +
-                     (record->outcome != OUTCOME_NOTHING && record->outcome != OUTCOME_DROP);
+                     (record->outcome != OUTCOME_NOTHING && record->outcome != OUTCOME_DROP &&
+                      record->outcome != OUTCOME_IMPORT);
     return slots >= low && slots <= high && record->keep >= low && record->keep <= slots && top <= high &&
            record->end_keep >= low && record->end_keep <= slots && record->next >= 0 &&
            record->next < Py_SIZE(code) && record->end >= 0 && record->end < Py_SIZE(code);

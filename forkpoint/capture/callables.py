@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
+from forkpoint.capture import importing
 from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.expressions import UNKNOWN, Method, class_name, in_mro, is_a, is_in, loaded, mro, spelled
 from forkpoint.capture.frames import Frame
@@ -29,6 +30,7 @@ _KNOWN: Final = {
         builtins.exec,
         builtins.eval,
         builtins.next,
+        builtins.__import__,
         *(kind.__dict__[name] for kind in _GENERATORS for name in _DRIVERS if name in kind.__dict__),
     )
 }
@@ -87,6 +89,8 @@ def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
     found = _called(frame, call, where, callee)
     if found is UNKNOWN:
         raise NotPassedOn(_unknown(spelled(frame, beginning(frame, call), where.callable), callee))
+    if importing.is_within(found, frame, callee):
+        return Outcome("push")
     if found is builtins.next:
         return _next_outcome(frame, call, where, callee)
     if type(found) in _UNBOUND:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.capture import attributes, driving, iterating, operators
+from forkpoint.capture import attributes, driving, importing, iterating, operators
 from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.callables import NotPassedOn, interrupts, outcome
 from forkpoint.capture.expressions import UNKNOWN, in_mro, is_a, spelled
@@ -29,8 +29,7 @@ _REASONS: Final = {
     "CONVERT_VALUE": "an f-string is formatting a value by calling {callee}()",
     "UNARY_NOT": "`not` is asking {callee}()",
     "TO_BOOL": "a condition is asking {callee}()",
-    "IMPORT_NAME": "an import is under way",
-    "IMPORT_FROM": "an import is under way",
+    "IMPORT_FROM": "an import is asking {callee}()",
     "UNPACK_SEQUENCE": "an assignment to several names is unpacking what {callee}() gives",
     "UNPACK_EX": "an assignment to several names is unpacking what {callee}() gives",
     "LIST_EXTEND": "a list or argument list is being built from what {callee}() gives",
@@ -267,6 +266,13 @@ def _operator(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
     return result(instruction, "operator", **operators.describe(frame, instruction, callee))
 
 
+def _import(frame: Frame, instruction: Instruction, callee: Frame) -> Plan:
+    made = importing.plan(frame, instruction, callee)
+    if made is None:
+        raise NotPassedOn(f"an import is calling {callee.code.co_qualname}()")
+    return made
+
+
 def _check_handlers(frame: Frame, instruction: Instruction) -> None:
     # 3.13 looks for the handler one unit before the one that raised (ceval.c: INSTR_OFFSET() - 1).
     code = frame.map
@@ -276,6 +282,7 @@ def _check_handlers(frame: Frame, instruction: Instruction) -> None:
 
 _ALLOWED: Final[dict[str, Callable[[Frame, Instruction, Frame], Plan]]] = {
     "FOR_ITER": _for_iter,
+    "IMPORT_NAME": _import,
     "SEND": _send,
     "BEFORE_WITH": _before_with,
     "WITH_EXCEPT_START": _with_except_start,

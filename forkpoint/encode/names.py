@@ -54,9 +54,16 @@ def _modules() -> list[tuple[str, Any]]:
 
 
 def follow(module: Any, path: str) -> Any:
-    """The object at a dotted path below a module; AttributeError when it is not there."""
+    """The object at a dotted path below a module; AttributeError or LookupError when it is not there.
+
+    A part in brackets is an index or a key: `Parallel.__init__.__defaults__.[1]`.
+    """
     for part in path.split("."):
-        module = getattr(module, part)
+        if part.startswith("["):
+            at = part[1:-1]
+            module = module[int(at) if at.isdigit() else at]
+        else:
+            module = getattr(module, part)
     return module
 
 
@@ -64,7 +71,7 @@ def leads_to(module: Any, path: str, obj: Any) -> bool:
     """Is this very object at that path now?"""
     try:
         return follow(module, path) is obj
-    except AttributeError:
+    except (AttributeError, LookupError):
         return False
 
 

@@ -22,6 +22,7 @@ FAMILIES: Final = (
     "functions",
     "generators",
     "generics",
+    "imports",
     "iterators",
     "itertool",
     "locks",

@@ -73,6 +73,7 @@ def _empty(facts: ModuleFacts) -> types.ModuleType:
             facts.spec_name, known.get("__loader__"), origin=facts.spec_origin, is_package=facts.path is not None
         )
         spec.has_location = facts.spec_origin is not None
+        spec._initializing = False  # type: ignore[attr-defined]  # as importlib leaves it; `encode.imports` knows more
         known["__spec__"] = spec
     module.__dict__.update(known)
     return module

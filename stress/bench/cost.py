@@ -32,6 +32,8 @@ PLAIN_STEPS = 3
 COLUMNS = ("stop", "stop_worst", "slowed", "stop_cpu", "slowed_cpu", "step", "durable")
 USED = {
     "W1": list(METHODS),
+    "W4": ["none", "memcpy", "forkpoint", "fork", "torch.save"],
+    "W7": ["none", "forkpoint", "fork", "pickle"],
     "W8": ["none", "forkpoint", "fork", "pickle"],
     "W9": ["none", "memcpy", "forkpoint", "forkpoint-unstaged", "fork", "pickle"],
     "dense": ["none", "memcpy", "forkpoint", "forkpoint-unstaged", "fork", "pickle"],

@@ -46,6 +46,71 @@ class Gpt:
         return [tensor.detach().numpy().reshape(-1) for tensor in (*self.model.parameters(), *moments)]
 
 
+class Frozen:
+    """W4: a frozen backbone of 25 M parameters (100 MB) and adapters of rank 4 that learn (LoRA)."""
+
+    name = "W4"
+    sparse = False
+    points = 9
+
+    def __init__(self) -> None:
+        import torch
+        from torch import nn
+
+        torch.manual_seed(0)
+        width, layers, rank = 1024, 24, 4
+        self.backbone = nn.ModuleList(nn.Linear(width, width) for _ in range(layers)).requires_grad_(False)
+        self.down = nn.ParameterList(torch.randn(width, rank) / width for _ in range(layers))
+        self.up = nn.ParameterList(torch.zeros(rank, width) for _ in range(layers))
+        self.optimizer = torch.optim.AdamW([*self.down, *self.up], lr=1e-3)
+        self.torch = torch
+
+    def step(self) -> None:
+        torch = self.torch
+        hidden = torch.randn(16, 1024)
+        for layer, down, up in zip(self.backbone, self.down, self.up, strict=True):
+            hidden = torch.tanh(layer(hidden) + hidden @ down @ up)
+        (hidden - 1).pow(2).mean().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def state(self) -> dict[str, Any]:
+        learned = {"down": self.down.state_dict(), "up": self.up.state_dict()}
+        return {"backbone": self.backbone.state_dict(), **learned, "optimizer": self.optimizer.state_dict()}
+
+    def arrays(self) -> list[Any]:
+        moments = [value for state in self.optimizer.state.values() for value in state.values()]
+        learned = (*self.backbone.parameters(), *self.down, *self.up)
+        return [tensor.detach().numpy().reshape(-1) for tensor in (*learned, *moments)]
+
+
+class Heap:
+    """W7: a heap of 3 million Python objects, some 0.3 GB, one row of a hundred replaced per step."""
+
+    name = "W7"
+    sparse = True
+    points = 7
+
+    def __init__(self) -> None:
+        self.turn = 0
+        self.rows = [self._row(number) for number in range(300_000)]
+
+    @staticmethod
+    def _row(number: int) -> dict[str, Any]:
+        return {"id": number, "name": f"row {number}", "at": (number / 7, number / 11), "tags": [f"t{number % 97}"]}
+
+    def step(self) -> None:
+        self.turn += 1
+        start = self.turn * 17_351 % (len(self.rows) - 3000)
+        self.rows[start : start + 3000] = [self._row(number + self.turn) for number in range(start, start + 3000)]
+
+    def state(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def arrays(self) -> list[Any]:
+        return []
+
+
 class Strings:
     """W8: 100 lists of 1000 strings of 100 bytes, one list changed per step."""
 
@@ -124,4 +189,4 @@ class Dense:
         return self.list
 
 
-WORKLOADS = {kind.name: kind for kind in (Gpt, Strings, Array, Dense)}
+WORKLOADS = {kind.name: kind for kind in (Gpt, Frozen, Heap, Strings, Array, Dense)}

@@ -76,7 +76,7 @@ def test_a_point_inside_is_durable_or_refused_by_name_with_a_warning(name, answe
     assert "NotResumableWarning" in [category for category, _ in facts["warnings"]], facts
 
 
-NEVER = ("list_sort", "filter", "lru_cache", "class_body", "asyncio_task", "del", "import")
+NEVER = ("list_sort", "filter", "lru_cache", "class_body", "asyncio_task", "del")
 
 
 @pytest.mark.parametrize("name", NEVER)

@@ -11,9 +11,11 @@ _SMALL: Final = 1 << 62
 
 
 class Told:
-    """Entries are (batch number, indices), or what torch sends to begin an epoch; given back equal to what was put in.
+    """Entries are (batch number, indices), or what torch sends to begin an epoch or to end; given back equal to what
+    was put in.
 
-    Lists are copied: what a sampler does to its own later does not matter.
+    Lists are copied: what a sampler does to its own later does not matter. An IterableDataset's indices are all None:
+    their length is kept, as a negative number.
     """
 
     __slots__ = ("_indices", "_lengths", "_numbers", "_others")
@@ -32,6 +34,10 @@ class Told:
             self._lengths.append(len(item[1]))
             self._indices.extend(item[1])
             return
+        if batch and item[1] and all(index is None for index in item[1]):
+            self._numbers.append(item[0])
+            self._lengths.append(-len(item[1]))
+            return
         self._others[len(self._numbers)] = (item[0], list(item[1])) if batch else item
         self._numbers.append(-1)
         self._lengths.append(0)
@@ -44,6 +50,8 @@ class Told:
         for at, (number, length) in enumerate(zip(self._numbers, self._lengths, strict=True)):
             if at in self._others:
                 yield self._others[at]
+            elif length < 0:
+                yield number, [None] * -length
             else:
                 yield number, self._indices[start : start + length].tolist()
                 start += length

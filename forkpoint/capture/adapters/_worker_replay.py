@@ -15,7 +15,10 @@ from typing import Any, Final
 _OUTPUTS: Final = (1, 2)
 
 Past = tuple[Any, bool]
-"""What a worker was told (the indices of a batch, or that an epoch begins), and whether its answer is still awaited."""
+"""What a worker was told (the indices of a batch, that an epoch begins, or None: to end), and whether its answer is
+still awaited."""
+
+_OVER: Final = object()
 
 
 def work(loop: Callable[..., None], arguments: Iterable[Any], past: list[Past], ready: Any) -> None:
@@ -51,15 +54,17 @@ class _Unheard:
             return argument
         return {"told": _Tells, "answers": _Answers}.get(argument.role, _itself)(argument.queue, self)
 
-    def tell(self) -> Any | None:
-        """The next of the past, or None when that is over. What was printed up to the first awaited answer was
-        printed already.
+    def tell(self) -> Any:
+        """The next of the past, or _OVER. What was printed up to the first awaited answer was printed already, and all
+        of it by a worker that was told to end.
         """
         over = self._next == len(self._past)
-        item, self._heard = (None, True) if over else self._past[self._next]
+        item, self._heard = (_OVER, True) if over else self._past[self._next]
         self._next += 1
         if self._heard and self._silenced:
             self._speak()
+        if item is None:
+            self._ready.release()
         return item
 
     @property
@@ -97,7 +102,7 @@ class _Tells:
     def get(self, *args: Any, **kwargs: Any) -> Any:
         if not self._unheard.over:
             item = self._unheard.tell()
-            if item is not None:
+            if item is not _OVER:
                 return item
         return self._queue.get(*args, **kwargs)
 

@@ -43,7 +43,8 @@ _INSIDE: Final = tuple(
 
 
 class NotedQueue(_ProcessQueue):  # type: ignore[type-arg]  # not subscriptable at run time on 3.11
-    """A worker's index queue that keeps what is put into it: (batch number, indices), or that an epoch begins."""
+    """A worker's index queue that keeps what is put into it: (batch number, indices), that an epoch begins, or None:
+    that the worker is to end."""
 
     sent: Told
 
@@ -107,7 +108,6 @@ _HINT: Final = "commits are taken once that iterator is gone: persistent_workers
 
 def _require_replayable(iterator: Any, crew: Crew) -> None:
     reasons = {
-        "an IterableDataset": iterator._dataset_kind != _DatasetKind.Map,
         "in_order=False": not getattr(iterator, "_in_order", True),
         "pinned memory": iterator._pin_memory,
     }
@@ -123,16 +123,20 @@ def _require_replayable(iterator: Any, crew: Crew) -> None:
             hint=_HINT,
         )
     awaited = sum(told[1] for worker in range(len(crew.workers)) for told in _past(iterator, worker, crew))
-    if awaited != iterator._tasks_outstanding or not all(iterator._workers_status):
+    # A worker whose part of an IterableDataset is at its end never answers what it was told ahead.
+    told_in_vain = iterator._tasks_outstanding - awaited
+    exhausted = iterator._dataset_kind == _DatasetKind.Iterable and not all(iterator._workers_status)
+    if told_in_vain < 0 or (told_in_vain > 0 and not exhausted):
         raise Refused("a DataLoader is just talking to its workers")
 
 
 def _past(iterator: Any, worker: int, crew: Crew) -> list[_worker_replay.Past]:
     """All that this worker was told, in order; awaited are answers to this epoch's that have not come."""
     sent = list(crew.workers[worker].sent)
-    begins = max((at for at, told in enumerate(sent) if type(told) is not tuple), default=-1)
-    awaited = {number for number, info in iterator._task_info.items() if len(info) == 1 and info[0] == worker}
-    return [(told, at > begins and told[0] in awaited) for at, told in enumerate(sent)]
+    begins = max((at for at, told in enumerate(sent) if type(told) is not tuple and told is not None), default=-1)
+    pending = iterator._task_info.items() if iterator._workers_status[worker] else ()
+    awaited = {number for number, info in pending if len(info) == 1 and info[0] == worker}
+    return [(told, at > begins and told is not None and told[0] in awaited) for at, told in enumerate(sent)]
 
 
 def make_iterator(cls: type) -> Any:

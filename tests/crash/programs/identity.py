@@ -1,5 +1,6 @@
 """Identity: aliases, cycles, weak references, caches, locks, views of dicts, things equal but not the same."""
 
+import copy
 import functools
 import gc
 import threading
@@ -80,3 +81,16 @@ print(sorted(by_name), len(members), dying.alive, len(notes))
 point()
 print(by_id.get(id(a)), [id(first) in by_id, id(Thing) in seen, id(a) in seen, id(first) in seen, at[0] == id(sentinel)])
 print(sorted(by_name), True is (1 == 1), None is registry.get("none"), Ellipsis is ...)
+
+
+class Halfway:
+    def __deepcopy__(self, memo):
+        point()
+        made = memo[id(self)] = Halfway()
+        return made
+
+
+half = Halfway()
+before = [first, half, [half, first], {"half": half}]
+after = copy.deepcopy(before)
+print(after[1] is after[2][0] is after[3]["half"], after[0] is after[2][1], after[1] is half, after[0] is first)

@@ -413,3 +413,23 @@ def test_a_container_of_a_library_that_works_with_its_attributes_when_filled(
     put = {"list": "append(7)", "set": "add(7)"}.get(base, "__setitem__(7, 7)")
     back = World(f"import lib_of_lists\nmade = lib_of_lists.Tracked([])\nmade.{put}\nalias = made.tracker\n").again()
     assert list(back.made) == back.alias == [7] and back.made.tracker is back.alias
+
+
+def test_what_a_library_marks_a_missing_argument_with_is_that_very_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    """joblib's are in a dict and in defaults only: a copy of one is an invalid backend."""
+    library: Any = types.ModuleType("lib_of_markers")
+    library.__file__ = types.__file__
+    source = """class Marker:
+    pass
+settings = {"backend": Marker(), "jobs": Marker()}
+class Parallel:
+    def __init__(self, backend=settings["backend"], *, jobs=settings["jobs"]):
+        self.given = backend is not settings["backend"], jobs is not settings["jobs"]
+"""
+    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
+    monkeypatch.setitem(sys.modules, "lib_of_markers", library)
+    program = "import lib_of_markers as lib\ngiven = {**lib.settings}\nclass Own:\n    pass\nown = Own()\n"
+    program += "def other(x=own):\n    return x is own\n"
+    back = World(program).again()
+    assert back.lib.Parallel(**back.given).given == (False, False)
+    assert back.other() and back.other(back.own)

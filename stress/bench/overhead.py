@@ -1,0 +1,107 @@
+"""How much longer a program takes: with automatic restore points and without, in turns.
+
+    python stress/bench/overhead.py [--workload W1 ...] [--every 1] [--seconds 20] [--pairs 3] [--threads 1] [--json F]
+
+Each workload does the same number of steps plainly and under `forkpoint run --every SECONDS` (`auto`: the defaults),
+in pairs that begin with one and the other in turn. The time is that of the steps alone, told by the program: starting
+up is no overhead of checkpoints. A figure counts only with the durable points beside it: at least 80 % of those asked
+for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from workloads import WORKLOADS  # noqa: E402
+
+PROGRAM = """
+import sys, time
+sys.path.insert(0, {here!r})
+from workloads import WORKLOADS
+work = WORKLOADS[{name!r}]()
+work.step()
+steps, seconds = {steps!r}, {seconds!r}
+began = time.perf_counter()
+done = 0
+while done < steps if steps else time.perf_counter() - began < seconds:
+    work.step()
+    done += 1
+print(done, time.perf_counter() - began)
+"""
+
+
+def run(directory: Path, threads: int, command: list[str]) -> tuple[int, float]:
+    """(steps, seconds) of one run."""
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=True)
+    steps, seconds = done.stdout.split()[-2:]
+    return int(steps), float(seconds)
+
+
+def durable(directory: Path, store: str) -> int:
+    """How many points the last run took."""
+    shown = [sys.executable, "-m", "forkpoint", "log", "--json", "--store", store]
+    log = json.loads(subprocess.run(shown, cwd=directory, capture_output=True, text=True, check=True).stdout)
+    return max((point["seq"] for point in log["runs"][0]["points"]), default=0)
+
+
+def measure(name: str, every: str, seconds: float, pairs: int, threads: int) -> dict[str, Any]:
+    """Paired runs of one workload."""
+    with tempfile.TemporaryDirectory(prefix="overhead.", dir=os.environ.get("FORKPOINT_BENCH_DIR")) as scratch:
+        directory = Path(scratch)
+        program = directory / "program.py"
+
+        def write(steps: int) -> None:
+            program.write_text(PROGRAM.format(here=str(HERE), name=name, steps=steps, seconds=seconds))
+
+        write(0)
+        steps, _ = run(directory, threads, [sys.executable, str(program)])
+        write(steps)
+        plain, covered, points = [], [], []
+        for pair in range(pairs):
+            for kept in (pair % 2 == 0, pair % 2 == 1):
+                if kept:
+                    store = f"store{pair}"
+                    options = ["--store", store] + ([] if every == "auto" else ["--every", every])
+                    command = [sys.executable, "-m", "forkpoint", "run", *options, str(program)]
+                    covered.append(run(directory, threads, command)[1])
+                    points.append(durable(directory, store))
+                else:
+                    plain.append(run(directory, threads, [sys.executable, str(program)])[1])
+    ratios = [100 * (long / short - 1) for long, short in zip(covered, plain, strict=True)]
+    return {"steps": steps, "plain": plain, "covered": covered, "points": points, "overhead": statistics.median(ratios)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=["W1", "W4", "W8"])
+    parser.add_argument("--every", default="1")
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    whole = {}
+    print(f"{'':<8}{'overhead':>10}{'plain, s':>10}{'points':>16}")
+    for name in options.workload:
+        found = whole[name] = measure(name, options.every, options.seconds, options.pairs, options.threads)
+        points = ", ".join(map(str, found["points"]))
+        print(f"{name:<8}{found['overhead']:>8.1f} %{statistics.median(found['plain']):>10.1f}{points:>16}")
+        sys.stdout.flush()
+    if options.json:
+        options.json.write_text(json.dumps(whole, indent=1))
+
+
+if __name__ == "__main__":
+    main()
