@@ -89,6 +89,8 @@ def outcome(frame: Frame, call: Instruction, callee: Frame) -> Outcome:
     found = _called(frame, call, where, callee)
     if found is UNKNOWN:
         raise NotPassedOn(_unknown(spelled(frame, beginning(frame, call), where.callable), callee))
+    if importing.is_librarys(found, frame, callee):
+        raise NotPassedOn("a library is being imported")
     if importing.is_within(found, frame, callee):
         return Outcome("push")
     if found is builtins.next:

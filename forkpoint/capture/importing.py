@@ -7,10 +7,12 @@ All of an import is Python code (importlib._bootstrap) but for the instruction i
 
 from __future__ import annotations
 
+import _imp
 import builtins
 import sys
 from typing import Any, Final
 
+from forkpoint.capture import roots
 from forkpoint.capture.bytecode import Instruction
 from forkpoint.capture.frames import Frame
 
@@ -31,8 +33,10 @@ def is_entered(callee: Frame) -> bool:
 
 
 def plan(frame: Frame, instruction: Instruction, callee: Frame) -> dict[str, Any] | None:
-    """How an IMPORT_NAME goes on: it begins anew with its operands. None where `__import__` was replaced."""
-    if not is_entered(callee):
+    """How an IMPORT_NAME goes on: it begins anew with its operands. None where `__import__` was replaced, and while the
+    interpreter's lock of all imports is held, which no restored process holds.
+    """
+    if not is_entered(callee) or _imp.lock_held():
         return None
     return {"outcome": "import", "next": instruction.start, "keep": instruction.depth}
 
@@ -40,3 +44,10 @@ def plan(frame: Frame, instruction: Instruction, callee: Frame) -> dict[str, Any
 def is_within(called: Any, frame: Frame, callee: Frame) -> bool:
     """Is `__import__` called by importlib, which ignores what it returns?"""
     return called is builtins.__import__ and is_entered(callee) and frame.function is _bootstrap(_CALLS_AND_FORGETS)
+
+
+def is_librarys(called: Any, frame: Frame, callee: Frame) -> bool:
+    """Does importlib run a library's module? The restored process has imported that before: it would run on twice."""
+    if called is not builtins.exec or frame.function is not _bootstrap(_CALLS_AND_FORGETS):
+        return False
+    return not any(vars(module) is callee.namespace for module in roots.find().by_value)
