@@ -315,6 +315,16 @@ def fill_tensor(tensor: Any, state: dict[str, Any]) -> None:
         tensor._post_accumulate_grad_hooks = state["post_hooks"]
 
 
+def reduce_limits(limits: Any, context: ReduceContext) -> Any:
+    """torch.finfo and torch.iinfo, which torch does not pickle."""
+    return make_limits, (type(limits), limits.dtype)
+
+
+def make_limits(cls: Any, dtype: str) -> Any:
+    """What a number type can hold."""
+    return cls(getattr(torch, dtype))
+
+
 class _Tensors(Quiet):
     name = "torch_tensors"
     module = "torch"
@@ -324,6 +334,8 @@ class _Tensors(Quiet):
             torch.Tensor: reduce_tensor,
             torch.UntypedStorage: reduce_storage,
             torch.storage.TypedStorage: reduce_typed_storage,
+            torch.finfo: reduce_limits,
+            torch.iinfo: reduce_limits,
         }
 
 

@@ -600,3 +600,8 @@ def test_denormals_and_unchecked_distributions_are_as_the_program_set_them() -> 
     finally:
         torch.set_flush_denormal(False)
         torch.distributions.Distribution.set_default_validate_args(__debug__)
+
+
+def test_what_a_number_type_can_hold() -> None:
+    floats, integers = again((torch.finfo(torch.float16), torch.iinfo(torch.int8)))
+    assert floats == torch.finfo(torch.float16) and integers == torch.iinfo(torch.int8)
