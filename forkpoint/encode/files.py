@@ -5,6 +5,7 @@ from __future__ import annotations
 import _io
 import fcntl
 import os
+import re
 import stat
 from collections.abc import Callable
 from typing import Any, Final
@@ -12,12 +13,16 @@ from typing import Any, Final
 from forkpoint import _native
 from forkpoint.encode import buffers_over, detour, memory_text, text_over
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.errors import Refused
 
 _ONCE: Final = os.O_TRUNC | os.O_EXCL
 """What happened when the program opened the file, and must not happen again."""
 
 _DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
 """The same on every machine, and without a position."""
+
+_OF_A_PROCESS: Final = re.compile(r"/proc/\d+/")
+"""What /proc/self leads to as well: threadpoolctl reads its maps line by line."""
 
 _BUFFERED: Final = (_io.BufferedReader, _io.BufferedWriter, _io.BufferedRandom)
 
@@ -79,6 +84,10 @@ def _path(raw: Any) -> str | None:
     path = os.readlink(f"/proc/self/fd/{number}")
     if not stat.S_ISREG(os.fstat(number).st_mode) and path not in _DEVICES:
         return None
+    if _OF_A_PROCESS.match(path):
+        raise Refused(
+            f"{path} is being read, which tells of a process that will be gone", hint="commits wait for its end"
+        )
     return path if os.path.exists(path) else None
 
 

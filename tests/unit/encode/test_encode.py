@@ -433,3 +433,13 @@ class Parallel:
     back = World(program).again()
     assert back.lib.Parallel(**back.given).given == (False, False)
     assert back.other() and back.other(back.own)
+
+
+@pytest.mark.parametrize("mode", ["r", "rb"])
+def test_what_proc_says_of_the_process_is_not_saved_halfway(mode: str) -> None:
+    """Restored, that process is gone, and so is the file."""
+    world = World(f"maps = open('/proc/self/maps', {mode!r})\nfirst = maps.readline()\n")
+    with pytest.raises(Refused, match=r"/proc/\d+/maps"):
+        world.encode()
+    world.module.maps.close()
+    assert World("maps = open('/proc/self/maps')\nall = maps.read()\nmaps.close()\n").again().maps.closed
