@@ -26,10 +26,14 @@ def first[T](pair: Pair[T]) -> T:
     return point(pair[0])
 
 
+def second[T: OnlyForTypeCheckers](pair: Pair[T]) -> T:
+    return pair[1]
+
+
 stack = Stack[int]().push(1).push(2)
-print(stack.map(lambda n: n * 2.5).items, first((3, 4)), Pair.__type_params__, Stack.__type_params__)
+print(stack.map(lambda n: n * 2.5).items, first((3, 4)), second((3, 4)), Pair.__type_params__, Stack.__type_params__)
 point()
-print(Pair.__value__, first.__type_params__[0].__name__, Stack[int].__args__)
+print(Pair.__value__, first.__type_params__[0].__name__, second((5, 6)), second.__type_params__, Stack[int].__args__)
 
 class Tree[K]:
     type Below[V] = dict[K, Tree.Below[V] | V]
