@@ -26,6 +26,9 @@ def of(obj: Any) -> str:
 def _lines(obj: Any, seen: dict[int, int], depth: int) -> Iterator[str]:
     pad = "  " * depth
     kind = type(obj)
+    if kind is int and (obj == id(None) or obj in seen):
+        yield f"{pad}the id of {seen.get(obj)}"
+        return
     if kind in _ATOMS:
         yield pad + _short(repr(obj))
         return
