@@ -4,6 +4,14 @@
 static PyTypeObject *count_type, *bound_slot_type; /* itertools.count and the type of its instances' __next__ */
 static Py_ssize_t bound_slot_self;                 /* where that one holds the instance */
 
+/* Mirrors countobject, Modules/itertoolsmodule.c, the same from 3.11 to 3.13. Small numbers by one: `number` alone counts. */
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t number;
+    PyObject *large; /* NULL while `number` counts */
+    PyObject *step;
+} count_object;
+
 /* The counter that a value is, or advances when called: borrowed, or NULL. */
 static PyObject *counter_of(PyObject *value)
 {
@@ -63,6 +71,20 @@ static PyObject *library_counters(PyObject *Py_UNUSED(self), PyObject *args)
     return found;
 }
 
+/* Large steps at once: some libraries begin to count at a random number. */
+static PyObject *counter_forward(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    count_object *counter;
+    Py_ssize_t number;
+    if (!PyArg_ParseTuple(args, "O!n:counter_forward", count_type, &counter, &number)) {
+        return NULL;
+    }
+    if (counter->large == NULL && counter->number < number && number < PY_SSIZE_T_MAX) {
+        counter->number = number;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(library_counters_doc,
 "library_counters(module_name, namespace) -> [(path, key, itertools.count)]\n\n"
 "Of a library module's namespace (path \"\") and those of classes it defines (path: the class's name): the counters there,\n"
@@ -70,6 +92,7 @@ PyDoc_STRVAR(library_counters_doc,
 
 PyMethodDef forkpoint_counters_methods[] = {
     {"library_counters", library_counters, METH_VARARGS, library_counters_doc},
+    {"counter_forward", counter_forward, METH_VARARGS, "counter_forward(count, number): go on at `number`, never back."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -83,8 +106,13 @@ int forkpoint_counters_init(PyObject *Py_UNUSED(module))
         bound_slot_type = (PyTypeObject *)Py_NewRef(Py_TYPE(next));
         bound_slot_self = forkpoint_member_offset(bound_slot_type, "__self__");
     }
+    int known = count != NULL && count_type->tp_basicsize == sizeof(count_object) &&
+                ((count_object *)count)->number == 0 && ((count_object *)count)->large == NULL;
+    if (next != NULL && !known) {
+        PyErr_SetString(PyExc_SystemError, "itertools.count is laid out in another way");
+    }
     Py_XDECREF(itertools);
     Py_XDECREF(count);
     Py_XDECREF(next);
-    return next == NULL || bound_slot_self < 0 ? -1 : 0;
+    return next == NULL || bound_slot_self < 0 || !known ? -1 : 0;
 }

@@ -7,8 +7,6 @@ number for itself.
 
 from __future__ import annotations
 
-import collections
-import itertools
 import re
 import sys
 from collections.abc import Iterator
@@ -19,7 +17,7 @@ from forkpoint import _native
 from forkpoint.capture import roots
 from forkpoint.capture.adapters._quiet import Quiet
 
-_BY_ONE: Final = re.compile(r"count\((\d+)\)")
+_BY_ONE: Final = re.compile(r"count\((\d{1,18})\)")
 
 Place = tuple[str, str, str]
 """Module, class in it or "", name."""
@@ -45,9 +43,8 @@ class _Counters(Quiet):
         return {place: following for place, _, following in _counters()}
 
     def restore(self, state: dict[Place, int]) -> None:
-        for place, counter, following in _counters():
-            passed_over = itertools.islice(counter, max(state.get(place, 0) - following, 0))
-            collections.deque(passed_over, maxlen=0)
+        for place, counter, _ in _counters():
+            _native.counter_forward(counter, state.get(place, 0))
 
 
 ADAPTER = _Counters()

@@ -53,6 +53,8 @@ def test_counters_of_libraries_go_on_and_never_back(monkeypatch: pytest.MonkeyPa
     assert numbers(fresh) == [7, 4, 14, 4] and repr(fresh.by_two) == "count(0, 2)"
     ADAPTER.restore(state)
     assert numbers(fresh) == [8, 5, 15, 5]
+    ADAPTER.restore({("lib_of_counters", "", "plain"): 1 << 50})  # at once
+    assert numbers(fresh) == [1 << 50, 6, 16, 6]
 
 
 def test_the_names_of_threads_are_among_them() -> None:
