@@ -41,7 +41,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "torch_settings": "torch",
     "torch_switches": "torch",
     "torch_custom_operators": "torch._library.custom_ops",
-    "torch_operators": "torch",
+    "torch_operators": "torch._library.custom_ops",
     "torch_parametrizations": "torch.nn.utils.parametrize",
     "torch_distributed": "torch.distributed.distributed_c10d",
     "pandas_blocks": "pandas",

@@ -60,7 +60,7 @@ def _own(name: str) -> bool:
 
 class _Operators(Quiet):
     name = "torch_operators"
-    module = "torch"
+    module = "torch._library.custom_ops"
 
     def reducers(self) -> Mapping[type, Reducer]:
         return {OpOverload: reduce_overload, OpOverloadPacket: reduce_packet}
