@@ -49,11 +49,12 @@ def _reduce_parameter(obj: Any, context: Context) -> Any:
     if kind.__name__ == "TypeAliasType":
         return make_alias, (kind, obj.__name__), (module, *_native.alias_read(obj)), None, None, fill_alias
     options: dict[str, Any] = {}
+    has_default = getattr(obj, "has_default", lambda: False)()
     for option in ("bound", "covariant", "contravariant", "infer_variance", "default"):
         # One that speaks of what is not there (imported for type checkers only) has no value yet, and will have none.
         with contextlib.suppress(NameError):
             value = getattr(obj, f"__{option}__", None)
-            if value and value is not getattr(typing, "NoDefault", None):
+            if has_default if option == "default" else value:
                 options[option] = value
     constraints = getattr(obj, "__constraints__", ())
     return make_parameter, (kind, obj.__name__, module, constraints, options)
