@@ -125,6 +125,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         refusals=at.refusals,
         files=tuple(kept.files),
         provenance=_provenance(at, moment),
+        saved=encoded.saved,
     )
     written = packing.finish(manifest)
     at.staging.tell(_changes(encoded.buffers, before) if before else None)

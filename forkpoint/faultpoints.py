@@ -31,6 +31,11 @@ POINTS: Final[frozenset[str]] = frozenset(
         "forget.condemned",
         "forget.rows-deleted",
         "forget.files-deleted",
+        "repair.reported",
+        "repair.pack-linked",
+        "repair.packs-aside",
+        "repair.journal-aside",
+        "repair.journal-replaced",
         "program.forked",
         "program.durable",
     }

@@ -153,6 +153,18 @@ class WrittenFile:
 
 
 @dataclass(frozen=True, slots=True)
+class Saved:
+    """Whose bytes a pod holds from `start` on, up to the next one's: so that damage can be told without unpickling.
+
+    `name` is the variable through which they were found first, in the user's words: `trainer`, `model (in main)`.
+    """
+
+    name: str
+    pod: str
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """What the encode stage made of a program: the pods, and what it could not say.
 
@@ -163,6 +175,7 @@ class Encoded:
     buffers: tuple[tuple[int, Pod], ...]
     tombstones: tuple[Tombstone, ...]
     variables: tuple[Variable, ...]
+    saved: tuple[Saved, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +200,7 @@ class Manifest:
     refusals: tuple[Refusal, ...]
     files: tuple[WrittenFile, ...]
     provenance: Mapping[str, Any]
+    saved: tuple[Saved, ...] = ()
 
 
 class ChunkSink(Protocol):

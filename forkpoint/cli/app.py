@@ -22,6 +22,7 @@ VERBS: Final[dict[str, str]] = {
     "log": "List runs and restore points, newest first.",
     "show": "Show one restore point: where, why, and what it holds.",
     "verify": "Check every invariant and checksum.",
+    "repair": "Put what is damaged aside, and make the journal anew.",
     "forget": "Forget restore points that retention does not keep, freeing space.",
     "key": "Export or import the store's key.",
     "doctor": "Tell what this machine offers, and what is missing.",

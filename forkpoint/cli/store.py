@@ -61,4 +61,6 @@ def damage_fields(damage: Damage) -> dict[str, Any]:
         "detail": damage.detail,
         "pack": damage.pack,
         "points": list(damage.points),
+        "chunk": damage.chunk,
+        "variables": list(damage.variables),
     }

@@ -21,7 +21,7 @@ def find(image: ProgramImage, wanted: list[Any]) -> dict[int, str]:
     found: dict[int, str] = {}
     queue: deque[tuple[Any, str]] = deque()
     seen: set[int] = {id(module.__dict__) for module in image.modules}
-    for value, path in _roots(image):
+    for value, path in roots(image):
         _visit(value, path, missing, found, seen, queue)
     while queue and missing and len(seen) < SEARCH_OBJECTS_MAX:
         obj, path = queue.popleft()
@@ -44,7 +44,8 @@ def _visit(
         queue.append((value, path))
 
 
-def _roots(image: ProgramImage) -> Iterator[tuple[Any, str]]:
+def roots(image: ProgramImage) -> Iterator[tuple[Any, str]]:
+    """The program's variables with their names: of its modules, then of the functions it is in."""
     for module in image.modules:
         prefix = "" if module.__name__ == "__main__" else f"{module.__name__}."
         for name, value in list(module.__dict__.items()):

@@ -12,10 +12,17 @@ from forkpoint.encode import paths, preamble, texts
 from forkpoint.encode.pods import OBJECTS, StreamWriter
 from forkpoint.encode.session import Session
 from forkpoint.encode.tombstones import inscribe
-from forkpoint.model import ChunkSink, Encoded, ProgramImage, Reducer, Tombstone, Variable
+from forkpoint.model import ChunkSink, Encoded, ProgramImage, Reducer, Saved, Tombstone, Variable
 
 SKIPPED_NAMES: Final = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__"})
 """Names of a module's namespace that the restoring process makes."""
+
+SOURCES: Final = "the sources and imports"
+AROUND: Final = "what no variable holds"
+"""Names of parts of a restore point, beside those of variables."""
+
+_IN_PASSING: Final = frozenset({int, float, bool, complex, type(None), type(_native.NULL)})
+"""Types of values that need no section of their own."""
 
 Preview = Callable[[str, Any], Variable]
 
@@ -52,12 +59,13 @@ def encode(
     try:
         head = preamble.write(image.modules, image.imports, image.facts, sink)
         session = Session(image, named, reducers, sink, positions or {}, excluded or {})
+        session.saved.append(Saved(SOURCES, head.name, 0))
         writer = StreamWriter(OBJECTS, sink)
         _native.call_deep(lambda: _dump(image, session, writer))
         tombstones = _write_tombstones(image, session, writer)
         variables = _variables(image, preview) if preview is not None else ()
         pods = (head, writer.finish(), *(pod for _, pod in session.buffers))
-        return Encoded(pods, tuple(session.buffers), tombstones, variables)
+        return Encoded(pods, tuple(session.buffers), tombstones, variables, tuple(session.saved))
     finally:
         if collecting:
             gc.enable()
@@ -69,8 +77,8 @@ def namespace_items(module: Any) -> dict[str, Any]:
 
 
 def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
-    """How strings are made; the image; then what was postponed while saving it, until nothing more is: sections of one
-    stream.
+    """How strings are made; each variable; the image, in which those are known then; what was postponed while saving
+    it, until nothing more is: sections of one stream.
     """
     pickler = _Pickler(writer, session)
     session.pickler = pickler
@@ -78,6 +86,11 @@ def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
     session.filter.divert_texts()
     namespaces = [(module, namespace_items(module)) for module in image.modules]
     session.look_for_identities([*(items for _, items in namespaces), image.stack, image.ambient])
+    for value, name in paths.roots(image):
+        if type(value) not in _IN_PASSING:
+            session.saved.append(Saved(name, OBJECTS, writer.length))
+            pickler.dump((value,))
+    session.saved.append(Saved(AROUND, OBJECTS, writer.length))
     pickler.dump((namespaces, tuple(image.imports), image.stack, dict(image.ambient)))
     while session.postponed:
         section, session.postponed = session.postponed, []

@@ -27,6 +27,11 @@ class StreamWriter:
         self._length = 0
         self._chunks: list[bytes] = []
 
+    @property
+    def length(self) -> int:
+        """Bytes written so far."""
+        return self._length
+
     def write(self, data: bytes | bytearray | memoryview | PickleBuffer) -> int:
         """Take `data` over; chunks it completes go to the sink."""
         with memoryview(data) as view:

@@ -14,7 +14,7 @@ from forkpoint.encode.tombstones import make
 from forkpoint.errors import Refused
 from forkpoint.kinds import module_of
 from forkpoint.limits import BUFFER_BYTES_MIN
-from forkpoint.model import EXCLUDED, ChunkSink, FrameRecord, Pod, ProgramImage, Reducer
+from forkpoint.model import EXCLUDED, ChunkSink, FrameRecord, Pod, ProgramImage, Reducer, Saved
 
 
 class Diverted:
@@ -62,6 +62,7 @@ class Session:
         self.pickler: Any = None
         self.kept: list[Any] = []
         self.buffers: list[tuple[int, Pod]] = []
+        self.saved: list[Saved] = []
         self.postponed: list[tuple[Any, ...]] = []
         self.absent: list[tuple[Any, Any, str]] = []
         self.filter = _native.GraphFilter(self._divert)
@@ -218,6 +219,7 @@ class Session:
             return InlineBuffer(flat.tobytes())
         pod = write_buffer(f"buffer/{len(self.buffers)}", flat, itemsize, self._sink)
         self.buffers.append((_native.buffer_address(flat), pod))
+        self.saved.append(Saved(self.saved[-1].name, pod.name, 0))
         return BufferPod(pod.name)
 
     def tombstone(self, obj: Any, reason: str, kind: str = "") -> tuple[Any, ...]:

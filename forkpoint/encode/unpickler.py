@@ -56,7 +56,9 @@ def _read(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
     stream = io.BufferedReader(StreamReader(find(pods, OBJECTS), source), 1 << 16)
     unpickler = _Unpickler(stream)
     unpickler.load()  # the first section names what strings are made with
-    namespaces, imports, stack, ambient = unpickler.load()
+    while len(section := unpickler.load()) == 1:
+        pass  # a variable, which the image refers to
+    namespaces, imports, stack, ambient = section
     postponed: list[tuple[int, Any, tuple[Any, ...]]] = []
     while (section := unpickler.load()) is not None:
         postponed += section

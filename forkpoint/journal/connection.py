@@ -11,14 +11,14 @@ import contextlib
 import os
 import stat
 
-from forkpoint import errors, limits
+from forkpoint import errors, faultpoints, limits
 from forkpoint.journal import durable, schema
 from forkpoint.journal.home import Home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3 as sqlite  # the same interface, with types; never the library that is used
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 else:
     from pysqlite3 import dbapi2 as sqlite
 
@@ -91,13 +91,40 @@ def open_writer(home: Home) -> Connection:
 
 def _make(home: Home, root: int) -> None:
     """A new, empty journal, put in place whole, so that nobody ever sees one without its tables."""
-    for name in (
-        "journal.db-wal",
-        "journal.db-shm",
-        *(f"journal.new{end}" for end in ("", "-wal", "-shm", "-journal")),
-    ):
+    _unlink(root, _FILES[1:])
+    _build(home, root, lambda _: None)
+    os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
+    os.fsync(root)
+
+
+def replace(home: Home, fill: Callable[[Connection], None], aside: int) -> None:
+    """Put a journal with the rows that `fill` inserts in the place of this one, whose files go to `aside`, a directory.
+
+    Under writer.lock, while nobody has the journal open. Dying inside leaves the old one, perhaps without its WAL.
+    """
+    with home.held() as root:
+        _build(home, root, fill)
+        for name in _FILES[1:]:  # before the rename: a WAL would be taken for the new journal's
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(name, name, src_dir_fd=root, dst_dir_fd=aside)
+        with contextlib.suppress(FileNotFoundError):
+            os.link("journal.db", "journal.db", src_dir_fd=root, dst_dir_fd=aside, follow_symlinks=False)
+        os.fsync(aside)
+        os.fsync(root)
+        faultpoints.reach("repair.journal-aside")
+        os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
+        os.fsync(root)
+
+
+def _unlink(root: int, names: Iterable[str]) -> None:
+    for name in names:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name, dir_fd=root)
+
+
+def _build(home: Home, root: int, fill: Callable[[Connection], None]) -> None:
+    """A whole journal under the name journal.new."""
+    _unlink(root, [f"journal.new{end}" for end in ("", "-wal", "-shm", "-journal")])
     os.close(durable.create_file(root, "journal.new"))
     connection = _connect(os.path.join(home.path, "journal.new"), "rw")
     try:
@@ -108,10 +135,10 @@ def _make(home: Home, root: int) -> None:
                 hint="keep the store on a local disk: --store DIR or FORKPOINT_STORE",
             )
         connection.executescript(f"BEGIN IMMEDIATE;{schema.DDL}COMMIT;")
+        with transaction(connection):
+            fill(connection)
     finally:
         connection.close()  # folds and removes its WAL
-    os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
-    os.fsync(root)
 
 
 @contextlib.contextmanager
@@ -150,8 +177,10 @@ def fold(home: Home, connection: Connection, above_bytes: int = limits.WAL_FOLD_
 
 
 @contextlib.contextmanager
-def reading(home: Home) -> Iterator[Connection | None]:
+def reading(home: Home, *, locked: bool = False) -> Iterator[Connection | None]:
     """The journal for reading, one consistent picture, or None when there is none yet.
+
+    `locked`: the caller holds writer.lock; a private copy is read, and the journal's files stay as they are.
 
     The last close of a journal folds its WAL, so a writable store is closed under writer.lock. Reading needs the WAL's
     shared memory; where that cannot be made (a read-only store, a full disk), a private copy is read.
@@ -160,9 +189,9 @@ def reading(home: Home) -> Iterator[Connection | None]:
         if not _refuse_strange_files(home, root):
             yield None
             return
-    connection = _open_in_place(home) if home.writable() else None
+    connection = _open_in_place(home) if home.writable() and not locked else None
     if connection is None:
-        with _copy(home) as connection:
+        with _copy(home, locked) as connection:
             _begin_reading(home, connection)
             yield connection
         return
@@ -204,14 +233,15 @@ def _open_in_place(home: Home) -> Connection | None:
 
 
 @contextlib.contextmanager
-def _copy(home: Home) -> Iterator[Connection]:
+def _copy(home: Home, locked: bool) -> Iterator[Connection]:
     """A private copy of journal and WAL, taken while nobody writes if that can be had."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="forkpoint-journal-") as folder:
         with contextlib.ExitStack() as lock:
             with contextlib.suppress(OSError, errors.Locked):
-                lock.enter_context(home.writer_lock())
+                if not locked:
+                    lock.enter_context(home.writer_lock())
             _copy_files(home, folder)
         connection = _connect(os.path.join(folder, "journal.db"), "rw")
         try:

@@ -6,6 +6,7 @@
       packs/xx/<id>  see pack.py; immutable
       tmp/           packs being written: `<run>.<pack id>`
       leases/        `<run>.lock`, `.end`, `.known` (see lease.py, known.py), `reader-*.lock`
+      quarantine/    what repairs put aside (see quarantine.py)
       writer.lock    flock held around every write of the journal
       reserve.0-2    given back on a full disk: blocks, and as many inodes as SQLite needs
       .gitignore  CACHEDIR.TAG
@@ -33,7 +34,18 @@ DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
 _RESERVES = ("reserve.0", "reserve.1", "reserve.2")
 _OURS = frozenset(
-    {"FORMAT", "journal.db", "journal.new", "packs", "tmp", "leases", "writer.lock", ".gitignore", *_RESERVES}
+    {
+        "FORMAT",
+        "journal.db",
+        "journal.new",
+        "packs",
+        "tmp",
+        "leases",
+        "quarantine",
+        "writer.lock",
+        ".gitignore",
+        *_RESERVES,
+    }
 )
 _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store: backup programs may skip it\n"
 

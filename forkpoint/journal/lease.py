@@ -162,6 +162,15 @@ def is_alive(home: Home, run: str) -> bool:
         return _held(directory, f"{run}.lock")
 
 
+def require_unused(home: Home) -> None:
+    """Raises `Locked` while any run of the store is alive, or somebody reads it."""
+    with home.held("leases") as directory:
+        for name in os.listdir(directory):
+            if name.endswith(".lock") and _held(directory, name):
+                who = "the store is being read" if name.startswith("reader-") else f"run {name[:-5]} is alive"
+                raise errors.Locked(who, hint="wait until it ends, or stop it first")
+
+
 def program_alive(home: Home, run: str) -> bool:
     """Whether the program itself lives; from another pid namespace, whether the lease is held."""
     with home.held("leases") as directory:

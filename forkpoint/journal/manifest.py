@@ -61,7 +61,7 @@ def list_ids(envelope: Envelope) -> set[bytes]:
 def without_lists(envelope: Envelope, get: Callable[[bytes], bytes]) -> Envelope:
     """The envelope with all chunk ids in their pods; `get` reads a list."""
     pods = tuple(
-        dataclasses.replace(pod, chunks=_split(b"".join(map(get, pod.chunks)))) if pod.name in envelope.listed else pod
+        dataclasses.replace(pod, chunks=split(b"".join(map(get, pod.chunks)))) if pod.name in envelope.listed else pod
         for pod in envelope.manifest.pods
     )
     whole = dataclasses.replace(envelope.manifest, pods=pods)
@@ -83,11 +83,12 @@ def to_bytes(envelope: Envelope) -> bytes:
     fields: dict[str, Any] = {
         field.name: getattr(manifest, field.name)
         for field in dataclasses.fields(manifest)
-        if field.name not in ("pods", "variables", "tombstones", "refusals", "files")
+        if field.name not in ("pods", "variables", "tombstones", "refusals", "files", "saved")
     }
     fields["pods"] = [_pod(pod, "lists" if pod.name in envelope.listed else "chunks") for pod in manifest.pods]
     for name in ("variables", "tombstones", "refusals", "files"):
         fields[name] = [dataclasses.asdict(value) for value in getattr(manifest, name)]
+    fields["saved"] = [dataclasses.astuple(value) for value in manifest.saved]
     whole = {
         "schema": _SCHEMA,
         "pack": envelope.pack,
@@ -98,13 +99,14 @@ def to_bytes(envelope: Envelope) -> bytes:
     return dumps(whole, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def _split(blob: bytes) -> tuple[bytes, ...]:
+def split(blob: bytes) -> tuple[bytes, ...]:
+    """The ids in a list of chunks."""
     return tuple(blob[at : at + _ID_BYTES] for at in range(0, len(blob), _ID_BYTES))
 
 
 def _read_pod(fields: dict[str, Any]) -> model.Pod:
     blob = base64.b64decode(fields["lists" if "lists" in fields else "chunks"], validate=True)
-    return model.Pod(fields["name"], fields["kind"], fields["length"], _split(blob))
+    return model.Pod(fields["name"], fields["kind"], fields["length"], split(blob))
 
 
 def from_bytes(data: bytes) -> Envelope:
@@ -120,6 +122,7 @@ def from_bytes(data: bytes) -> Envelope:
         fields["tombstones"] = tuple(model.Tombstone(**value) for value in fields["tombstones"])
         fields["refusals"] = tuple(model.Refusal(**value) for value in fields["refusals"])
         fields["files"] = tuple(model.WrittenFile(**value) for value in fields["files"])
+        fields["saved"] = tuple(model.Saved(*value) for value in fields.get("saved", ()))
         return Envelope(
             whole["pack"],
             tuple(whole["packs"]),

@@ -63,32 +63,22 @@ _ITEMSIZE_MAX = 16
 """Wider items are records, not numbers: shuffling their bytes gains nothing."""
 
 
-class PackWriter:
-    """Writes the pack of one restore point, in the child; a `model.ChunkSink`.
+class Records:
+    """A pack being written, record by record; `owner` is the run whose lease keeps the unfinished file."""
 
-    `chunks` (from `known.load`) says which chunks need not be written because a live pack has them. Any exception
-    from `put` or `finish` means that there is no pack: the writer is used up, its file removed.
-    """
-
-    def __init__(self, home: Home, run: RunInfo, point: str, chunks: Mapping[bytes, str]) -> None:
-        if not is_id(run.id) or not is_id(point):
-            raise ValueError(f"not ids: run {run.id!r}, restore point {point!r}")
-        self.pack = new_id()
+    def __init__(self, home: Home, owner: str, pack: str) -> None:
+        self.pack = pack
         self._home = home
-        self._run = run
-        self._point = point
-        self._known = chunks
-        self._placed: dict[bytes, str] = {}
         self._entries: list[tuple[bytes, int, int, int]] = []
         self._encoder = codec.Encoder()
-        self._temporary = f"{run.id}.{self.pack}"
+        self._temporary = f"{owner}.{pack}"
         self._pending: list[bytes | bytearray | memoryview] = []
         self._pending_bytes = 0
         self._offset = 0
         self._begun = 0
         with home.held("tmp") as directory:
             self._fd = durable.create_file(directory, self._temporary)
-        header = HEADER.pack(HEADER_MAGIC, VERSION, bytes.fromhex(home.store), bytes.fromhex(self.pack))
+        header = HEADER.pack(HEADER_MAGIC, VERSION, bytes.fromhex(home.store), bytes.fromhex(pack))
         self._append(header + home.seal.tag("pack header", header))
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
@@ -105,11 +95,81 @@ class PackWriter:
             durable.begin_writeback(self._fd, self._begun, self._offset - self._begun)
             self._begun = self._offset
 
+    def copy(self, id: bytes, type: int, raw: bytes) -> None:
+        """A record as it stands in another pack of this store, head and all."""
+        self._entries.append((id, self._offset, len(raw) - record.HEAD_BYTES, type))
+        self._append(raw)
+
+    def publish(self) -> int:
+        """Index and footer, then durable under its final name, in the place of what has it; the size."""
+        self._append_index()
+        self._flush()
+        faultpoints.reach("pack.written")
+        os.fdatasync(self._fd)
+        faultpoints.reach("pack.synced")
+        self._rename()
+        self._close()
+        return self._offset
+
     def _append_record(self, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int) -> None:
         head, stored = record.make(self._home.seal, self._encoder, type, data, id, itemsize)
         self._entries.append((id, self._offset, len(stored), type))
         self._append(head)
         self._append(stored)
+
+    def _append_index(self) -> None:
+        entries = self._entries
+        body = bytes.fromhex(self.pack) + b"".join([ENTRY.pack(*entry) for entry in entries])
+        at = self._offset
+        head, stored = record.make(
+            self._home.seal, self._encoder, record.INDEX, body, self._home.seal.chunk_id(body), 1
+        )
+        self._append(head)
+        self._append(stored)
+        size = self._offset + FOOTER_BYTES
+        footer = FOOTER.pack(FOOTER_MAGIC, at, size, len(entries), bytes.fromhex(self.pack))
+        self._append(footer + self._home.seal.tag("pack footer", footer))
+
+    def _rename(self) -> None:
+        """Rename into place, then make the name durable."""
+        with self._home.held("tmp") as source, self._home.held("packs") as packs:
+            durable.make_directory(packs, self.pack[:2])
+            target = durable.open_directory(packs, self.pack[:2])
+            try:
+                os.rename(self._temporary, self.pack, src_dir_fd=source, dst_dir_fd=target)
+                faultpoints.reach("pack.renamed")
+                os.fsync(target)
+            finally:
+                os.close(target)
+        faultpoints.reach("pack.directory-synced")
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def abandon(self) -> None:
+        """Give the unfinished file up."""
+        self._close()
+        with contextlib.suppress(OSError), self._home.held("tmp") as directory:
+            os.unlink(self._temporary, dir_fd=directory)
+
+
+class PackWriter(Records):
+    """Writes the pack of one restore point, in the child; a `model.ChunkSink`.
+
+    `chunks` (from `known.load`) says which chunks need not be written because a live pack has them. Any exception
+    from `put` or `finish` means that there is no pack: the writer is used up, its file removed.
+    """
+
+    def __init__(self, home: Home, run: RunInfo, point: str, chunks: Mapping[bytes, str]) -> None:
+        if not is_id(run.id) or not is_id(point):
+            raise ValueError(f"not ids: run {run.id!r}, restore point {point!r}")
+        super().__init__(home, run.id, new_id())
+        self._run = run
+        self._point = point
+        self._known = chunks
+        self._placed: dict[bytes, str] = {}
 
     def put(self, data: bytes | bytearray | memoryview, kind: Literal["objects", "buffer"], itemsize: int = 1) -> bytes:
         """Store one chunk, unless it is stored already, and return its id. At most `RECORD_BYTES_MAX` bytes."""
@@ -146,46 +206,9 @@ class PackWriter:
             body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, short, listed))
             manifest_id = self._home.seal.chunk_id(body)
             self._append_record(record.MANIFEST, body, manifest_id, 1)
-            self._append_index()
-            self._flush()
-            faultpoints.reach("pack.written")
-            os.fdatasync(self._fd)
-            faultpoints.reach("pack.synced")
-            self._publish()
-        self._close()
+            size = self.publish()
         known.write(self._home, self._run.id, known.next_name(self._run.id, self._point), self._point, used)
-        return PackInfo(self.pack, self._point, self._run.id, self._offset, manifest_id, packs)
-
-    def _append_index(self) -> None:
-        entries = self._entries
-        body = bytes.fromhex(self.pack) + b"".join([ENTRY.pack(*entry) for entry in entries])
-        at = self._offset
-        head, stored = record.make(
-            self._home.seal, self._encoder, record.INDEX, body, self._home.seal.chunk_id(body), 1
-        )
-        self._append(head)
-        self._append(stored)
-        size = self._offset + FOOTER_BYTES
-        footer = FOOTER.pack(FOOTER_MAGIC, at, size, len(entries), bytes.fromhex(self.pack))
-        self._append(footer + self._home.seal.tag("pack footer", footer))
-
-    def _publish(self) -> None:
-        """Rename into place, then make the name durable."""
-        with self._home.held("tmp") as source, self._home.held("packs") as packs:
-            durable.make_directory(packs, self.pack[:2])
-            target = durable.open_directory(packs, self.pack[:2])
-            try:
-                os.rename(self._temporary, self.pack, src_dir_fd=source, dst_dir_fd=target)
-                faultpoints.reach("pack.renamed")
-                os.fsync(target)
-            finally:
-                os.close(target)
-        faultpoints.reach("pack.directory-synced")
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        return PackInfo(self.pack, self._point, self._run.id, size, manifest_id, packs)
 
     @contextlib.contextmanager
     def _abandoned_on_error(self) -> Iterator[None]:
@@ -197,8 +220,7 @@ class PackWriter:
 
     def abandon(self) -> None:
         """Give the pack up: it is removed, under whichever name it has."""
-        self._close()
-        for parts in (("tmp", self._temporary), pack_place.parts(self.pack)):
-            *directories, name = parts
-            with contextlib.suppress(OSError), self._home.held(*directories) as directory:
-                os.unlink(name, dir_fd=directory)
+        super().abandon()
+        *directories, name = pack_place.parts(self.pack)
+        with contextlib.suppress(OSError), self._home.held(*directories) as directory:
+            os.unlink(name, dir_fd=directory)

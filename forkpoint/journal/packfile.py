@@ -15,6 +15,21 @@ from forkpoint.journal.plan import RestorePlan
 _OPEN_PACKS_MAX = 32
 
 
+class Survey:
+    """What of a pack is whole: `whole` as `PackFile.entries`, `lengths` decoded; `problems`: (text, id of the record).
+
+    A problem without an id is one of the pack itself: its header, index or footer, or the whole file.
+    """
+
+    __slots__ = ("lengths", "problems", "size", "whole")
+
+    def __init__(self, size: int, *problems: str) -> None:
+        self.size = size
+        self.problems: list[tuple[str, bytes | None]] = [(text, None) for text in problems]
+        self.whole: dict[bytes, tuple[int, int, int]] = {}
+        self.lengths: dict[bytes, int] = {}
+
+
 class PackFile:
     """One pack, open for reading. Raises `IntegrityError` when it is missing or not a pack of this store."""
 
@@ -55,6 +70,10 @@ class PackFile:
             return record.read_head(self._seal, durable.read_exactly(self._fd, record.HEAD_BYTES, offset))
         except (OSError, errors.IntegrityError) as error:
             raise errors.IntegrityError(f"pack {self.name}, offset {offset}: {error}") from None
+
+    def raw(self, entry: tuple[int, int, int]) -> bytes:
+        """A record as it stands in the file, head and all: of one that was surveyed and is whole."""
+        return durable.read_exactly(self._fd, record.HEAD_BYTES + entry[1], entry[0])
 
     def read(self, offset: int, expected: bytes | None = None) -> tuple[record.Head, bytes]:
         """The record at `offset`, checked from tag to id; `expected` is the id it must have."""
@@ -121,43 +140,44 @@ class PackFile:
                 return envelope
         raise errors.IntegrityError(f"pack {self.name} holds no such manifest")
 
+    def survey(self) -> Survey:
+        """Every byte looked at: which records are whole, and what is wrong with the rest."""
+        found = Survey(self.size)
+        try:
+            self._check_header(found)
+            records = sorted(self.entries().items(), key=lambda entry: entry[1][0])
+            if self.index_problem:
+                found.problems.append((self.index_problem, None))
+            end = pack.HEADER_BYTES
+            for id, entry in records:
+                gapless, end = entry[0] == end, entry[0] + record.HEAD_BYTES + entry[1]
+                self._check_record(found, id, entry, gapless)
+            if not self.index_problem and end != self._footer()[0]:
+                found.problems.append((f"pack {self.name}: its index does not list its records", None))
+        except OSError as error:
+            found.problems.append((f"pack {self.name}: {error.strerror}", None))
+        return found
+
     def check(self) -> list[str]:
         """What is wrong with this pack, each of its bytes looked at; nothing is what one wants."""
-        problems: list[str] = []
-        try:
-            raw = durable.read_exactly(self._fd, pack.HEADER_BYTES, 0)
-            body, tag = raw[: pack.HEADER.size], raw[pack.HEADER.size :]
-            if (
-                not seal.same(self._seal.tag("pack header", body), tag)
-                or pack.HEADER.unpack(body)[3].hex() != self.name
-            ):
-                problems.append(f"pack {self.name}: its header is damaged")
-            self._check_records(problems)
-        except errors.IntegrityError as error:
-            problems.append(str(error))
-        except OSError as error:
-            problems.append(f"pack {self.name}: {error.strerror}")
-        return problems
+        return [text for text, _id in self.survey().problems]
 
-    def _check_records(self, problems: list[str]) -> None:
-        """Every record, that they fill the file, and that the index lists them."""
-        seen: dict[bytes, tuple[int, int, int]] = {}
-        offset = pack.HEADER_BYTES
-        index_at, count = self._footer()
-        while offset < index_at:
-            head = self._head_at(
-                offset
-            )  # a damaged head hides where the next record begins; a damaged payload does not
-            seen[head.id] = (offset, head.stored, head.type)
-            try:
-                self.read(offset)
-            except errors.IntegrityError as error:
-                problems.append(str(error))
-            offset += record.HEAD_BYTES + head.stored
-        index = self._head_at(index_at)
-        filled = index_at + record.HEAD_BYTES + index.stored + pack.FOOTER_BYTES == self.size
-        if offset != index_at or not filled or len(seen) != count or self._indexed() != seen:
-            problems.append(f"pack {self.name}: its index does not list its records")
+    def _check_header(self, found: Survey) -> None:
+        raw = durable.read_exactly(self._fd, pack.HEADER_BYTES, 0)
+        body, tag = raw[: pack.HEADER.size], raw[pack.HEADER.size :]
+        if not seal.same(self._seal.tag("pack header", body), tag) or pack.HEADER.unpack(body)[3].hex() != self.name:
+            found.problems.append((f"pack {self.name}: its header is damaged", None))
+
+    def _check_record(self, found: Survey, id: bytes, entry: tuple[int, int, int], gapless: bool) -> None:
+        try:
+            head, data = self.read(entry[0], id)
+            if not gapless or (head.stored, head.type) != entry[1:]:
+                raise errors.IntegrityError(f"pack {self.name}, offset {entry[0]}: not as the index lists it")
+        except errors.IntegrityError as error:
+            found.problems.append((str(error), id))
+        else:
+            found.whole[id] = entry
+            found.lengths[id] = len(data)
 
 
 class PackReader:
@@ -192,6 +212,15 @@ class PackReader:
         """Let go of the packs."""
         while self._open:
             self._open.popitem()[1].close()
+
+
+def survey(home: Home, name: str) -> Survey:
+    """The survey of a pack that may be missing: then its size is -1."""
+    try:
+        with PackFile(home, name) as file:
+            return file.survey()
+    except errors.IntegrityError as error:
+        return Survey(-1, str(error))
 
 
 def all_packs(home: Home) -> list[str]:

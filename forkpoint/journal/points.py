@@ -63,12 +63,17 @@ class Run:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Damage:
-    """Something that is not as it was written: which invariant is broken, where, and which restore points suffer."""
+    """Something that is not as it was written: which invariant is broken, where, and which restore points suffer.
+
+    `chunk` is the damaged one, where it is one; `variables` are those whose bytes are hurt, in any of the points.
+    """
 
     invariant: str
     detail: str
     pack: str | None = None
     points: tuple[str, ...] = ()
+    chunk: str | None = None
+    variables: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         suffering = f" (restore points {', '.join(point[:8] for point in self.points)})" if self.points else ""

@@ -22,10 +22,12 @@ class Reader:
 
     Raises `IntegrityError` for a store older than its anchor, unless `accept_rollback`. `damages` is what was found
     wrong with the journal itself; `anchored` is False where no anchor vouches for the store's age (a copy, say).
+    `locked`: the caller holds writer.lock, and the journal's files are left alone; reading in place folds the WAL.
     """
 
-    def __init__(self, home: Home, *, accept_rollback: bool = False) -> None:
+    def __init__(self, home: Home, *, accept_rollback: bool = False, locked: bool = False) -> None:
         self.home = home
+        self.locked = locked
         self.damages: tuple[Damage, ...] = ()
         self._lease = lease.acquire_reader(home)
         try:
@@ -60,7 +62,7 @@ class Reader:
         claims: dict[str, int] = {}
         noted = self.noted = anchor.read(self.home)  # before the journal: commits go on, and each precedes its anchor
         try:
-            with connection.reading(self.home) as db:
+            with connection.reading(self.home, locked=self.locked) as db:
                 if db is not None:
                     self._read_rows(db, damages, claims)
         except connection.DatabaseError as error:
@@ -143,6 +145,10 @@ class Reader:
         chosen = [point for point in self._points.values() if run is None or point.run == run]
         return tuple(sorted(chosen, key=lambda point: point.number, reverse=True))
 
+    def infos(self) -> tuple[RunInfo, ...]:
+        """What is known of all runs."""
+        return tuple(self._infos.values())
+
     def runs(self) -> tuple[Run, ...]:
         """All runs, newest first: by their newest restore point, and those without any by when they began."""
         found = [self.run(id) for id in self._infos]
@@ -181,13 +187,18 @@ class Reader:
             "no unfinished run to restore", candidates=tuple(point.reference for run in runs for point in run.points)
         )
 
-    def plan(self, point: Point) -> RestorePlan:
-        """Where each chunk of a restore point lies. Raises `IntegrityError` when one cannot be found."""
+    def envelope(self, point: Point) -> manifest.Envelope:
+        """The manifest of a restore point. Raises `IntegrityError` when it cannot be read or is another one's."""
         with packfile.PackFile(self.home, point.pack) as file:
             envelope = file.envelope(point.manifest_id)
         told = (envelope.manifest.point, envelope.manifest.run, envelope.manifest.parent, envelope.packs)
         if told != (point.id, point.run, point.parent, point.packs):
             raise errors.IntegrityError(f"pack {point.pack} holds the manifest of another restore point")
+        return envelope
+
+    def plan(self, point: Point) -> RestorePlan:
+        """Where each chunk of a restore point lies. Raises `IntegrityError` when one cannot be found."""
+        envelope = self.envelope(point)
         if envelope.listed:
             lists = self._places(point, envelope.packs, manifest.list_ids(envelope))
             source = packfile.PackReader(self.home, RestorePlan(point.seq, envelope, lists))

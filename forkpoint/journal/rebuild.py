@@ -102,6 +102,7 @@ def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[s
                 item.envelope.pack, point.point, point.run, item.size, item.manifest_id, item.envelope.packs
             )
             rows.insert_run(db, home, item.envelope.run)
+            rows.insert_packs(db, home, item.envelope.packs)
             rows.insert_point(db, home, info, {**handover.point_fields(point), "commit_ms": 0.0})
     return ids
 

@@ -36,9 +36,7 @@ def rekey(path: str) -> Rekeyed:
     """
     new = home.successor(path)
     with new.writer_lock():
-        alive = [run for run in _runs(new) if lease.is_alive(new, run)]
-        if alive:
-            raise errors.Locked(f"run {alive[0]} is alive", hint="wait until it ends, or stop it first")
+        lease.require_unused(new)
         names = packfile.all_packs(new)
         done, lost = _copy(new, Packs(new, names))
         _remove(new, "", ("journal.db", "journal.db-wal", "journal.db-shm"))
@@ -46,11 +44,6 @@ def rekey(path: str) -> Rekeyed:
         _enter(new, done)
         _sweep(new, names)
     return Rekeyed(new, len(done), tuple(lost))
-
-
-def _runs(store: Home) -> list[str]:
-    with store.held("leases") as directory:
-        return [name.removesuffix(".lock") for name in os.listdir(directory) if name.endswith(".lock")]
 
 
 _Done = tuple[handover.PackInfo, manifest.Envelope]

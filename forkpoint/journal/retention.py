@@ -236,6 +236,7 @@ def _sweep(db: connection.Connection, home: Home, result: Forgotten) -> None:
     from forkpoint.journal import packfile, rebuild
 
     named = {row["id"] for row in db.execute("SELECT id FROM pack")}
+    named.update(*(row["packs"].split() for row in db.execute("SELECT packs FROM point")))
     for pack in packfile.all_packs(home):
         if pack not in named:
             owner = rebuild.run_of(home, pack)

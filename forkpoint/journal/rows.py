@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from forkpoint import errors
-from forkpoint.journal import connection, schema, seal
+from forkpoint.journal import connection, pack_place, schema, seal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
     from forkpoint.journal.handover import PackInfo
@@ -49,6 +49,16 @@ def head(db: connection.Connection, home: Home) -> tuple[int, bytes]:
     if not seal.same(schema.point_tag(home.seal, row), tag):
         raise errors.IntegrityError(f"the journal's row of restore point {row['id']} is damaged")
     return int(row["number"]), tag
+
+
+def insert_packs(db: connection.Connection, home: Home, packs: Iterable[str]) -> None:
+    """Record these packs as the journal's, those of restore points that were forgotten among them: what no row names is
+    swept.
+    """
+    for name in packs:
+        size = pack_place.size(home, name)
+        if size is not None:
+            db.execute("INSERT OR IGNORE INTO pack (id, bytes, plan) VALUES (?, ?, NULL)", (name, size))
 
 
 def insert_point(db: connection.Connection, home: Home, info: PackInfo, point: Mapping[str, Any]) -> tuple[int, bytes]:

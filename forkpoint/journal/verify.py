@@ -7,9 +7,11 @@ that suffer; nothing found means that each byte that matters was read and is wha
 from __future__ import annotations
 
 import dataclasses
+import os
+from collections.abc import Iterable
 
 from forkpoint import errors
-from forkpoint.journal import connection, lease, pack_place, packfile, seal
+from forkpoint.journal import connection, holders, lease, packfile, quarantine, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.points import Damage, Point
 from forkpoint.journal.reader import Reader
@@ -19,6 +21,7 @@ INVARIANTS = (
     "the journal can be read",
     "the journal reaches its anchor",
     "the journal is no older than its anchor",
+    "the anchor is as written",
     "SQLite finds its file whole",
     "every run's row is sealed",
     "every gap is sealed",
@@ -29,6 +32,10 @@ INVARIANTS = (
     "every chunk is as written",
     "a restore point's packs are as written",
 )
+
+
+EVERYTHING = "everything"
+"""What a restore point loses with its manifest."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,15 +59,28 @@ def verify(home: Home, reference: str | None = None) -> Verified:
     """Check the whole store, or one restore point and the journal. Raises only what `open_home` and REF raise."""
     with Reader(home, accept_rollback=True) as reader:
         points = (reader.resolve(reference),) if reference else reader.points()
-        damages = [*reader.damages, *_rollback(reader), *_sqlite(home), *_chain(reader)]
         packs = sorted({pack for point in points for pack in point.packs})
-        damages += _packs(home, packs, points)
-        for point in points:
-            damages += _resolvable(reader, point, damages)
-        notes = [] if reader.anchored else ["no anchor on this machine vouches for the age of this store"]
-        notes += _unnamed(home, reader) if reference is None else []
-    size = sum(pack_place.size(home, pack) or 0 for pack in packs)
-    return Verified(tuple(damages), points, tuple(packs), size, tuple(notes))
+        return examine(reader, points, {pack: packfile.survey(home, pack) for pack in packs}, whole=reference is None)
+
+
+def examine(reader: Reader, points: tuple[Point, ...], surveys: holders.Surveys, *, whole: bool) -> Verified:
+    """What is wrong with the journal and these points, whose packs were surveyed; `whole`: with all the rest too."""
+    home = reader.home
+    damages = [*reader.damages, *_anchor(reader), *_rollback(reader), *_sqlite(reader), *_chain(reader)]
+    damages += _records(reader, points, surveys)
+    notes = [] if reader.anchored else ["no anchor on this machine vouches for the age of this store"]
+    if whole:
+        notes += [*_unnamed(home, reader), *quarantine.notes(home, {point.id for point in points})]
+    packs = tuple(sorted({pack for point in points for pack in point.packs}))
+    size = sum(max(surveys[pack].size, 0) for pack in packs)
+    return Verified(tuple(damages), points, packs, size, tuple(notes))
+
+
+def _anchor(reader: Reader) -> list[Damage]:
+    """A file that is there and cannot be believed; none at all is what a copy has."""
+    if reader.anchored or not os.path.lexists(reader.home.anchor_path):
+        return []
+    return [Damage("the anchor is as written", f"{reader.home.anchor_path} is damaged, or another store's")]
 
 
 def _rollback(reader: Reader) -> list[Damage]:
@@ -70,9 +90,9 @@ def _rollback(reader: Reader) -> list[Damage]:
     return [Damage("the journal is no older than its anchor", said, None, (reader.noted.point,))]
 
 
-def _sqlite(home: Home) -> list[Damage]:
+def _sqlite(reader: Reader) -> list[Damage]:
     try:
-        with connection.reading(home) as db:
+        with connection.reading(reader.home, locked=reader.locked) as db:
             said = [] if db is None else [row[0] for row in db.execute("PRAGMA integrity_check(5)")]
     except connection.DatabaseError as error:
         said = [str(error)]
@@ -107,29 +127,57 @@ def _chain(reader: Reader) -> list[Damage]:
     ]
 
 
-def _packs(home: Home, packs: list[str], points: tuple[Point, ...]) -> list[Damage]:
-    damages = []
-    for pack in packs:
-        suffering = tuple(point.id for point in points if pack in point.packs)
+def _records(reader: Reader, points: tuple[Point, ...], surveys: holders.Surveys) -> list[Damage]:
+    """Every record that is not whole, by the restore points and variables that it hurts."""
+    damages, needs, told = [], {}, {}
+    whole = {name: survey.whole for name, survey in surveys.items()}
+    for point in points:
         try:
-            with packfile.PackFile(home, pack) as file:
-                problems = file.check()
-            invariant = "every byte of a pack is as written"
+            needs[point.id] = holders.holders(reader, point, surveys)
         except errors.IntegrityError as error:
-            problems, invariant = [str(error)], "every pack the journal names is there"
-        damages += [Damage(invariant, text, pack, suffering) for text in problems]
+            damages.append(
+                Damage(
+                    "a restore point's packs are as written", str(error), point.pack, (point.id,), None, (EVERYTHING,)
+                )
+            )
+    for pack, survey in surveys.items():
+        users = [point for point in points if pack in point.packs]
+        for text, chunk in survey.problems:
+            using = [point for point in users if chunk in needs.get(point.id, ()) or _rests_on(point, pack, survey)]
+            hurt = {point.id: needs.get(point.id, {}).get(chunk or b"", ()) for point in using}
+            told.update({(point, chunk): True for point in hurt})
+            invariant = (
+                "every pack the journal names is there" if survey.size < 0
+                else "every chunk is as written" if any(hurt.values())
+                else "every byte of a pack is as written"
+            )  # fmt: skip
+            damages.append(
+                Damage(
+                    invariant, text, pack, tuple(hurt), chunk.hex()[:16] if chunk else None, all_names(hurt.values())
+                )
+            )
+    for point in points:
+        missing = holders.missing(needs.get(point.id, {}), point, whole)
+        untold = {chunk: names for chunk, names in missing.items() if (point.id, chunk) not in told}
+        if untold:
+            detail = f"{len(untold)} chunks of restore point {point.id} are in none of its packs"
+            suffering = (point.id,)
+            damages.append(
+                Damage(
+                    "a restore point's packs are as written", detail, None, suffering, None, all_names(untold.values())
+                )
+            )
     return damages
 
 
-def _resolvable(reader: Reader, point: Point, found: list[Damage]) -> list[Damage]:
-    """That each chunk of its manifest lies in one of its packs, unless a pack of its is damaged anyway."""
-    if any(point.id in damage.points for damage in found):
-        return []
-    try:
-        reader.plan(point)
-    except errors.IntegrityError as error:
-        return [Damage("a restore point's packs are as written", str(error), point.pack, (point.id,))]
-    return []
+def _rests_on(point: Point, pack: str, survey: packfile.Survey) -> bool:
+    """Whether any damage to this pack is one to the restore point: it is its own, or there is nothing left of it."""
+    return point.pack == pack or survey.size < 0
+
+
+def all_names(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """Each name once."""
+    return tuple(dict.fromkeys(name for some in names for name in some))
 
 
 def _unnamed(home: Home, reader: Reader) -> list[str]:

@@ -171,6 +171,27 @@ def test_verify_of_a_flipped_byte_is_13_and_names_the_point(program: Program, ve
     assert hurt[:8] in verb("verify").out
 
 
+def test_repair_puts_the_damaged_aside_and_says_whose_bytes_are_lost(program: Program, verb: Verb) -> None:
+    kept = program.commit([b"a" * 300], saved=(model.Saved("model (in main)", "buffer/0", 0),))
+    lost = program.commit([os.urandom(300)], saved=(model.Saved("model (in main)", "buffer/0", 0),))
+    program.die()
+    (name,) = verb("show", lost, "--json").value["packs"]
+    pack = Path(".forkpoint", name)
+    data = bytearray(pack.read_bytes())
+    data[80 + 128] ^= 1
+    pack.write_bytes(data)
+    assert "model (in main)" in verb("verify").out
+    would = verb("repair", "--dry-run")
+    assert would.status == 3 and "would be put aside" in would.out and pack.read_bytes() == data
+    value = verb("repair", "--json").value
+    assert value["points"] == [kept] and value["rewritten"] == [pack.name]
+    assert value["lost"] == [{"id": lost, "ref": f"{program.run.id[:8]}@2", "variables": ["model (in main)"]}]
+    assert Path(".forkpoint", value["quarantine"], pack.name).read_bytes() == data
+    again = verb("verify")
+    assert again.status == 0 and "@2" in again.out
+    assert verb("repair").out == "nothing is damaged\n"
+
+
 def test_forget_keeps_the_last_and_frees_the_rest(program: Program, verb: Verb) -> None:
     for number in range(4):
         program.commit([os.urandom(1000)], label="kept" if number == 0 else None)

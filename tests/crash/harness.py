@@ -193,9 +193,10 @@ class Bench:
         """A read verb: `ask("log", "--json")`."""
         return self.call(["-m", "forkpoint", words[0], "--store", str(self.store), *words[1:]], env)
 
-    def json(self, *words: str) -> dict[str, Any]:
+    def json(self, *words: str, damaged: int = 0) -> dict[str, Any]:
+        """What a verb answers; `damaged` is the exit status it must have."""
         ran = self.ask(*words, "--json")
-        if ran.status:
+        if ran.status != damaged:
             raise AssertionError(f"forkpoint {' '.join(words)} --json: exit {ran.status}\n{tail(ran.err)}")
         found: dict[str, Any] = json.loads(ran.out)
         return found

@@ -80,6 +80,34 @@ def test_one_flipped_byte_in_the_newest_point_falls_back_to_the_one_before(place
     assert newest["id"][:4].encode() in restored.err, f"the damaged point is not named: {restored.err.decode()}"
 
 
+def test_after_a_repair_every_point_that_is_whole_restores(bench, tmp_path):
+    """The newest pack flipped and the journal gone: what is left of each restores, to the end, as if never killed."""
+    here = bench(PROGRAMS["generators"])
+    oracle = here.oracle()
+    before = killed(here, 4)
+    points = here.json("log")["runs"][0]["points"]
+    stdout = {point["id"]: here.json("show", point["id"])["stdout_bytes"] for point in points}
+    pack = newest_pack(here)
+    data = bytearray(pack.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    pack.write_bytes(data)
+    for name in ("journal.db", "journal.db-wal", "journal.db-shm"):
+        (here.store / name).unlink(missing_ok=True)
+    told = here.json("verify", damaged=13)["damages"]
+    assert any(points[0]["id"] in damage["points"] and damage["variables"] for damage in told), told
+    assert [lost["id"] for lost in here.json("repair", damaged=3)["lost"]] == [points[0]["id"]]
+    checked = here.json("verify")
+    assert checked["ok"] and any("lost" in note for note in checked["notes"])
+    assert [point["seq"] for point in here.json("log")["runs"][0]["points"]] == [3, 2, 1]
+    repaired = here.store
+    for point in points[1:]:
+        here.store = tmp_path / point["id"]  # a program that goes on forgets its older points
+        shutil.copytree(repaired, here.store)
+        restored = here.restore(point["id"])
+        assert restored.status == oracle.status, restored.err.decode()[-2000:]
+        assert before.out[: stdout[point["id"]]] + restored.out == oracle.out
+
+
 def test_when_every_point_is_damaged_restore_exits_13_and_runs_nothing(bench):
     here = bench(PROGRAMS["closures"])
     killed(here, 2)

@@ -11,6 +11,7 @@ from forkpoint.cli.outcome import Outcome
 Value = Mapping[str, Any]
 
 ID_CHARACTERS: Final = 8
+_NAMES_MAX: Final = 8
 
 
 def write(outcome: Outcome, stream: TextIO) -> None:
@@ -86,12 +87,37 @@ def _verify(value: Value) -> Iterator[str]:
         where = f" [packs/{damage['pack'][:2]}/{damage['pack']}]" if damage["pack"] else ""
         points = ", ".join(point[:ID_CHARACTERS] for point in damage["points"])
         hurt = f"; restore points {points}" if points else ""
-        yield f"DAMAGED  {damage['invariant']}: {damage['detail']}{where}{hurt}"
+        yield f"DAMAGED  {damage['invariant']}: {damage['detail']}{where}{hurt}{_of(damage['variables'])}"
     sound = sum(1 for point in value["points"] if point["sound"])
     how = "read byte for byte and loaded in a scratch process" if value["deep"] else "read byte for byte"
     yield f"{sound} of {len(value['points'])} restore points are sound"
     yield f"{value['packs']} packs, {size(value['bytes'])}, {how}"
     yield from (f"note: {note}" for note in value["notes"])
+
+
+def _of(variables: Sequence[str]) -> str:
+    """Whose bytes are hurt, not more names than one reads."""
+    if not variables:
+        return ""
+    more = len(variables) - _NAMES_MAX
+    return f": {', '.join(variables[:_NAMES_MAX])}" + (f" and {more} more" if more > 0 else "")
+
+
+def _repair(value: Value) -> Iterator[str]:
+    would = "would be " if value["dry_run"] else ""
+    for lost in value["lost"]:
+        yield f"LOST  restore point {lost['id'][:ID_CHARACTERS]} ({lost['ref']}){_of(lost['variables'])}"
+    if not value["damages"] and not value["packs"]:
+        yield "nothing is damaged"
+        return
+    yield f"{len(value['points'])} restore points are whole, {len(value['lost'])} are lost"
+    if value["recovered"]:
+        yield f"{len(value['recovered'])} of them the journal had lost"
+    if value["packs"]:
+        yield f"{len(value['packs'])} packs {would}put aside, {len(value['rewritten'])} with what is whole of them kept"
+    yield f"the journal {would or 'was '}made anew"
+    if value["quarantine"]:
+        yield f"what was damaged lies in {value['quarantine']} of the store; nothing was deleted"
 
 
 def _forget(value: Value) -> Iterator[str]:
@@ -133,6 +159,7 @@ _REPORTS: Final[Mapping[str, Callable[[Value], Iterator[str]]]] = {
     "log": _log,
     "show": _show,
     "verify": _verify,
+    "repair": _repair,
     "forget": _forget,
     "key": _key,
     "doctor": _doctor,

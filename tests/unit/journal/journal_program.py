@@ -25,7 +25,9 @@ ROOT = Path(report.__file__).parents[1]
 State = list[bytes]
 
 
-def manifest(run: str, point: str, parent: str | None, chunks: tuple[bytes, ...], **changes: Any) -> model.Manifest:
+def manifest(
+    run: str, point: str, parent: str | None, chunks: tuple[bytes, ...], *, length: int = 0, **changes: Any
+) -> model.Manifest:
     """A manifest of one buffer pod."""
     fields: dict[str, Any] = {
         "label": None, "trigger": "explicit", "created_at": "2026-01-01T00:00:00+00:00",
@@ -34,7 +36,7 @@ def manifest(run: str, point: str, parent: str | None, chunks: tuple[bytes, ...]
         "variables": (model.Variable("x", "list", "3 items", 10),), "tombstones": (), "refusals": (), "files": (),
         "provenance": {"argv": ["train.py"]},
     }  # fmt: skip
-    pods = (model.Pod("buffer/0", "buffer", 0, chunks),)
+    pods = (model.Pod("buffer/0", "buffer", length, chunks),)
     return model.Manifest(point=point, run=run, parent=parent, pods=pods, **{**fields, **changes})
 
 
@@ -66,7 +68,7 @@ class Program:
         """What the child does before it becomes the committer."""
         sink = pack.PackWriter(self.home, self.run, point, known.load(self.home, self.run.id, self.parent))
         chunks = tuple(sink.put(data, "buffer", 4) for data in state)
-        made = manifest(self.run.id, point, self.parent, chunks, **changes)
+        made = manifest(self.run.id, point, self.parent, chunks, length=sum(map(len, state)), **changes)
         return sink.finish(made), made
 
     def commit(self, state: State, **changes: Any) -> str:

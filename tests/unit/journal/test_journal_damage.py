@@ -194,8 +194,8 @@ def test_a_commit_while_the_store_is_being_read_is_no_damage(program: Program, m
     real = connection.reading
 
     @contextlib.contextmanager
-    def reading(home: Home) -> Iterator[connection.Connection | None]:
-        with real(home) as db:
+    def reading(home: Home, *, locked: bool) -> Iterator[connection.Connection | None]:
+        with real(home, locked=locked) as db:
             yield db
         monkeypatch.setattr(connection, "reading", real)
         program.commit([b"meanwhile"])
