@@ -64,16 +64,22 @@ def begin(home: Home) -> None:
 
 def read(home: Home) -> Anchor | None:
     """The anchor of this directory; None when there is none here, or none that can be believed."""
+    folder, name = os.path.split(home.anchor_path)
     try:
-        with open(home.anchor_path, "rb") as file:
-            raw = file.read(_BYTES + 1)
-    except OSError:
+        parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            raw = durable.read_file(parent, name, _BYTES)
+        finally:
+            os.close(parent)
+    except (OSError, ValueError):
         return None
     body, tag = raw[: _BODY.size], raw[_BODY.size :]
     if len(raw) != _BYTES or not seal.same(home.seal.tag("anchor", body), tag):
         return None
-    _magic, number, chain, point, pack = _BODY.unpack(body)
-    return Anchor(number, chain, point.decode(), pack.decode())
+    magic, number, chain, point, pack = _BODY.unpack(body)
+    if magic != _MAGIC:
+        return None
+    return Anchor(number, chain, point.decode("ascii", "replace"), pack.decode("ascii", "replace"))
 
 
 def forget(home: Home) -> None:

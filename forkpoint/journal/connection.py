@@ -19,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import sqlite3 as sqlite  # the same interface, with types; never the library that is used
     from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 else:
     from pysqlite3 import dbapi2 as sqlite
 
@@ -51,10 +52,28 @@ def _refuse_strange_files(home: Home, root: int) -> bool:
     return present
 
 
+class _Connection(sqlite.Connection):
+    """SQLite quotes a damaged schema in its message, whose bytes need not be text: that is an error of SQLite's too."""
+
+    def execute(self, *arguments: Any) -> sqlite.Cursor:
+        try:
+            return super().execute(*arguments)
+        except UnicodeDecodeError as error:
+            raise sqlite.DatabaseError(f"its schema is damaged: {error.object!r}") from None
+
+
+def _text(raw: bytes) -> str:
+    """A text as it stands: of a damaged one the tag does not hold, which is for its row to find, not for SQLite."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def _connect(path: str, mode: str) -> Connection:
     quoted = path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    connection = sqlite.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS)
+    connection = sqlite.connect(
+        f"file:{quoted}?mode={mode}", uri=True, isolation_level=None, timeout=_BUSY_SECONDS, factory=_Connection
+    )
     connection.row_factory = sqlite.Row
+    connection.text_factory = _text
     connection.execute("PRAGMA trusted_schema=OFF")
     connection.execute("PRAGMA mmap_size=0")
     return connection
@@ -67,8 +86,8 @@ def _check_version(home: Home, connection: Connection) -> int:
             f"the journal of {home.path} has format {version}; this forkpoint writes {schema.VERSION}",
             hint="use the forkpoint that wrote it, or a newer one",
         )
-    tables = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    if {row[0] for row in tables} != schema.TABLES:
+    made = connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND name != 'sqlite_sequence'")
+    if {row[0] for row in made} != schema.TABLES:  # a trigger or a view is none of ours
         raise sqlite.DatabaseError("its tables are not those that were made")
     return version
 

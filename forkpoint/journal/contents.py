@@ -18,7 +18,8 @@ from forkpoint.journal import durable, seal
 from forkpoint.journal.home import Home
 from forkpoint.model import FileState
 
-_BYTES_MAX = 1 << 30
+_BYTES_MAX = 256 << 20
+"""It is read whole before its tag can be checked."""
 
 Contents = Mapping[str, tuple[FileState, tuple[bytes, ...]]]
 
@@ -55,7 +56,7 @@ def read(home: Home, run: str) -> Contents:
             path: (FileState(*state), _split(base64.b64decode(chunks)))
             for path, (*state, chunks) in loads(body).items()
         }
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -35,7 +35,7 @@ from forkpoint.journal import durable, seal
 from forkpoint.journal.home import Home
 from forkpoint.model import FileState, Touch
 
-_BYTES_MAX = 1 << 30
+_BYTES_MAX = 256 << 20
 _COPY_BYTES = 1 << 20
 
 FILES = "files"
@@ -190,13 +190,19 @@ def _read(home: Home, run: str, suffix: str) -> tuple[list[tuple[str, dict[str, 
         if not seal.same(home.seal.tag(suffix, run, last, body).hex().encode(), tag.encode("ascii", "replace")):
             raise IntegrityError(f"{words} is damaged in line {number}")
         last = tag
-        found.append((tag, loads(body)))
+        try:
+            found.append((tag, dict(loads(body))))
+        except (ValueError, TypeError, RecursionError):
+            raise IntegrityError(f"{words} cannot be read in line {number}") from None
     return found, len(data) - len(torn)
 
 
 def touches(home: Home, run: str, suffix: str = FILES) -> list[Touch]:
     """What is in one of the run's logs, in order. Raises IntegrityError when it is damaged."""
-    return [Touch(**{**fields, "was": FileState(**fields["was"])}) for _, fields in _read(home, run, suffix)[0]]
+    try:
+        return [Touch(**{**fields, "was": FileState(**fields["was"])}) for _, fields in _read(home, run, suffix)[0]]
+    except (KeyError, TypeError) as problem:
+        raise IntegrityError(f"the log of changed files of run {run[:8]} cannot be read: {problem!r}") from None
 
 
 def length(home: Home, run: str, suffix: str) -> int:

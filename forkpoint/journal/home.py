@@ -91,13 +91,21 @@ class Home:
             if not parts:
                 yield root
                 return
-            fd = durable.open_directory(root, *parts)
+            fd = self._open_directory(root, parts)
             try:
                 yield fd
             finally:
                 os.close(fd)
         finally:
             os.close(root)
+
+    def _open_directory(self, root: int, parts: tuple[str, ...]) -> int:
+        try:
+            return durable.open_directory(root, *parts)
+        except OSError as error:
+            if len(parts) == 1:  # those are made with the store, and never removed
+                raise errors.IntegrityError(f"{self.path}/{parts[0]}: {error.strerror}") from None
+            raise
 
     @contextlib.contextmanager
     def writer_lock(self, wait_seconds: float = limits.WRITER_LOCK_SECONDS) -> Iterator[None]:

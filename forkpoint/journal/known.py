@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 _MAGIC = b"FKPKNOWN"
 _HEAD = struct.Struct("<8s32sII")
 _ROW = struct.Struct("<32sI")
-_BYTES_MAX = 4 << 30
+_BYTES_MAX = 256 << 20
+"""Of seven million chunks, nearly a terabyte. It is read whole before its tag can be checked."""
 assert _HEAD.size == 48 and _ROW.size == 36
 
 
@@ -68,7 +69,7 @@ def _read(home: Home, run: str) -> bytes:
 def base(home: Home, run: str) -> str | None:
     """The restore point the next commit of this run may build on, or None."""
     body = _read(home, run)
-    return _HEAD.unpack_from(body)[1].decode() if body else None
+    return _HEAD.unpack_from(body)[1].decode("ascii", "replace") if body else None
 
 
 def load(home: Home, run: str, parent: str | None) -> dict[bytes, str]:
@@ -78,11 +79,11 @@ def load(home: Home, run: str, parent: str | None) -> dict[bytes, str]:
         return {}
     _magic, noted, pack_count, chunk_count = _HEAD.unpack_from(body)
     rows = _HEAD.size + 32 * pack_count
-    if noted.decode() != parent or len(body) != rows + _ROW.size * chunk_count:
+    if noted != parent.encode() or len(body) != rows + _ROW.size * chunk_count:
         return {}
-    names = body[_HEAD.size : rows].decode()
+    names = body[_HEAD.size : rows].decode("ascii", "replace")
     packs = [names[at : at + 32] for at in range(0, len(names), 32)]
-    return {chunk: packs[number] for chunk, number in _ROW.iter_unpack(body[rows:])}
+    return {chunk: packs[number] for chunk, number in _ROW.iter_unpack(body[rows:]) if number < len(packs)}
 
 
 def next_name(run: str, point: str) -> str:

@@ -88,9 +88,11 @@ def _take(directory: int, name: str) -> int | None:
 
 def _held(directory: int, name: str) -> bool:
     try:
-        fd = durable.open_beneath(directory, (name,), os.O_RDONLY)
+        fd = durable.open_beneath(directory, (name,), os.O_RDONLY | os.O_NONBLOCK)  # a pipe would be waited for
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise errors.IntegrityError(f"leases/{name}: {error.strerror}") from None
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         return False

@@ -39,28 +39,25 @@ def opened(home: Home, report: dict[str, Any]) -> Iterator[tuple[str, int]]:
 def notes(home: Home, present: set[str]) -> list[str]:
     """A sentence for each directory of it; restore points that are `present` again were not lost."""
     said = []
-    try:
-        with home.held(NAME) as directory:
-            names = sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        return [f"{NAME} cannot be read: {error.strerror}"]
+    with home.held() as root:
+        if NAME not in os.listdir(root):
+            return []
+    with home.held(NAME) as directory:
+        names = sorted(os.listdir(directory))
     for name in names:
-        lost = [item["ref"] for item in _report(home, name).get("lost", ()) if item["id"] not in present]
+        lost = [reference for id, reference in _lost(home, name) if id not in present]
         what = f"; lost with it: restore points {', '.join(lost)}" if lost else ""
         said.append(f"{NAME}/{name} holds what a repair put aside{what}")
     return said
 
 
-def _report(home: Home, name: str) -> dict[str, Any]:
-    """The report of one directory; empty when it cannot be believed."""
+def _lost(home: Home, name: str) -> list[tuple[str, str]]:
+    """(id, reference) of the restore points that the report of one directory tells of; none if it is not believed."""
     try:
         with home.held(NAME, name) as place:
             tag, _, body = durable.read_file(place, _REPORT, _REPORT_BYTES_MAX).decode().partition(" ")
-    except (OSError, ValueError):
-        return {}
-    if not seal.same(home.seal.tag(NAME, body).hex().encode(), tag.encode()):
-        return {}
-    report: dict[str, Any] = json.loads(body)
-    return report
+        if not seal.same(home.seal.tag(NAME, body).hex().encode(), tag.encode()):
+            return []
+        return [(str(item["id"]), str(item["ref"])) for item in json.loads(body)["lost"]]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return []

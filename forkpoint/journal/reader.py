@@ -6,11 +6,10 @@ has damaged (its WAL hides rows when a bit flips; the anchor tells) is looked fo
 
 from __future__ import annotations
 
-import json
 from typing import Any, Self
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, lease, manifest, packfile, rebuild, refs, schema, seal
+from forkpoint.journal import anchor, connection, lease, manifest, packfile, rebuild, refs, rows, schema, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.plan import RestorePlan
 from forkpoint.journal.points import Damage, Point, Run, Sound
@@ -82,21 +81,18 @@ class Reader:
 
     def _read_rows(self, db: connection.Connection, damages: list[Damage], claims: dict[str, int]) -> None:
         key = self.home.seal
-        self.condemned = rebuild.going_packs(db)
+        self.condemned, forged = rebuild.going_packs(db, self.home)
+        damages += [Damage("every plan is sealed", f"journal.db: forget plan {id} is damaged") for id in forged]
         for row in db.execute("SELECT * FROM gap ORDER BY first"):
             if seal.same(schema.gap_seal(key, row["first"], row["last"], row["tag"]), row["seal"]):
                 self.gaps.append((row["first"], row["last"], row["tag"]))
             else:
                 damages.append(Damage("every gap is sealed", f"journal.db: gap {row['first']} is damaged"))
         for row in db.execute("SELECT * FROM run"):
-            if seal.same(schema.run_tag(key, row), row["tag"]):
-                fields = {name: row[name] for name in schema.RUN_COLUMNS}
-                fields |= {"argv": json.loads(row["argv"]), "facts": json.loads(row["facts"])}
-                self._infos[row["id"]] = RunInfo.from_fields(fields)
-            else:
-                damages.append(
-                    Damage("every run's row is sealed", f"journal.db: the row of run {row['id']} is damaged")
-                )
+            try:
+                self._infos[row["id"]] = rows.run_of(key, row)
+            except errors.IntegrityError as error:
+                damages.append(Damage("every run's row is sealed", f"journal.db: {error}"))
         for row in db.execute("SELECT * FROM point ORDER BY number"):
             if seal.same(schema.point_tag(key, row), row["tag"]):
                 self._points[row["id"]] = _point(row)

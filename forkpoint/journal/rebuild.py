@@ -73,10 +73,19 @@ def _drop_damaged_tail(db: connection.Connection, home: Home) -> int:
     return highest
 
 
-def going_packs(db: connection.Connection) -> set[str]:
-    """Packs that were condemned or whose deletion is under way: nothing to be found in them."""
-    condemned = {row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NOT NULL")}
-    return condemned.union(*(row["packs"].split() for row in db.execute("SELECT packs FROM plan")))
+def going_packs(db: connection.Connection, home: Home) -> tuple[set[str], list[str]]:
+    """Packs that were condemned or whose deletion is under way: nothing to be found in them. And the plans that say so
+    without their seal, which are not believed.
+    """
+    going: set[str] = set()
+    forged = []
+    for row in db.execute("SELECT * FROM plan"):
+        columns = (row["id"], row["phase"], row["packs"], row["readers"])
+        if seal.same(schema.plan_seal(home.seal, *columns), row["seal"]):
+            going.update(row["packs"].split())
+        else:
+            forged.append(str(row["id"]))
+    return going, forged
 
 
 def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[str]:
@@ -91,7 +100,7 @@ def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[s
     with connection.transaction(db):
         dropped = _drop_damaged_tail(db, home)
         present = {row["pack"] for row in db.execute("SELECT pack FROM point")}
-        found = find(home, present | going_packs(db) | {own_pack})
+        found = find(home, present | going_packs(db, home)[0] | {own_pack})
         ids = [item.envelope.manifest.point for item in found]
         there = {row["id"] for row in db.execute("SELECT id FROM point")}
         if noted is not None and noted.number > dropped and noted.point not in there.union(ids):

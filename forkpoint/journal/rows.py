@@ -26,6 +26,21 @@ def run_row(run: RunInfo) -> dict[str, Any]:
     return {**run.fields(), "argv": _text(list(run.argv)), "facts": _text(run.facts)}
 
 
+def run_of(key: seal.Seal, row: Mapping[str, Any]) -> RunInfo:
+    """The run a row tells of. Raises `IntegrityError` when it is not as it was written."""
+    import json
+
+    from forkpoint.journal.runs import RunInfo
+
+    try:
+        if seal.same(schema.run_tag(key, row), row["tag"]):
+            fields = {name: row[name] for name in schema.RUN_COLUMNS}
+            return RunInfo(**{**fields, "argv": json.loads(row["argv"]), "facts": json.loads(row["facts"])})
+    except (ValueError, TypeError, RecursionError):
+        pass  # sealed, and yet nothing that this version writes
+    raise errors.IntegrityError(f"the row of run {row['id']} is damaged")
+
+
 def insert_run(db: connection.Connection, home: Home, run: RunInfo) -> None:
     """Record that there is this run, if the journal does not know it yet."""
     if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone() is None:

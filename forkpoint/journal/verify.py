@@ -25,6 +25,7 @@ INVARIANTS = (
     "SQLite finds its file whole",
     "every run's row is sealed",
     "every gap is sealed",
+    "every plan is sealed",
     "every commit's chain tag holds",
     "every commit follows the one before",
     "every pack the journal names is there",
