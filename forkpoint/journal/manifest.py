@@ -16,6 +16,7 @@ from json import dumps, loads  # by name: the program may put something else int
 from typing import Any
 
 from forkpoint import errors, model
+from forkpoint.journal.home import is_id
 from forkpoint.journal.runs import RunInfo
 
 _SCHEMA = 1
@@ -106,6 +107,8 @@ def split(blob: bytes) -> tuple[bytes, ...]:
 
 def _read_pod(fields: dict[str, Any]) -> model.Pod:
     blob = base64.b64decode(fields["lists" if "lists" in fields else "chunks"], validate=True)
+    if len(blob) % _ID_BYTES or fields["kind"] not in ("objects", "buffer") or type(fields["length"]) is not int:
+        raise ValueError("a pod is none")
     return model.Pod(fields["name"], fields["kind"], fields["length"], split(blob))
 
 
@@ -123,12 +126,17 @@ def from_bytes(data: bytes) -> Envelope:
         fields["refusals"] = tuple(model.Refusal(**value) for value in fields["refusals"])
         fields["files"] = tuple(model.WrittenFile(**value) for value in fields["files"])
         fields["saved"] = tuple(model.Saved(*value) for value in fields.get("saved", ()))
-        return Envelope(
-            whole["pack"],
-            tuple(whole["packs"]),
-            RunInfo.from_fields(whole["run"]),
-            model.Manifest(**fields),
-            listed,
-        )
-    except (KeyError, TypeError, ValueError) as error:
+        run = RunInfo.from_fields(whole["run"])
+        return _checked(Envelope(whole["pack"], tuple(whole["packs"]), run, model.Manifest(**fields), listed))
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise errors.IntegrityError(f"a manifest cannot be read: {error!r}") from None
+
+
+def _checked(envelope: Envelope) -> Envelope:
+    """Ids are ids, since they become names of files: `restore --trust` reads manifests that nobody vouches for."""
+    point = envelope.manifest
+    ids = (envelope.pack, *envelope.packs, envelope.run.id, point.run, point.point, point.parent or envelope.pack)
+    texts = (point.created_at, point.location, point.trigger, point.label or "", *(pod.name for pod in point.pods))
+    if not all(type(value) is str for value in (*ids, *texts)) or not all(map(is_id, ids)):
+        raise ValueError("its ids are none")
+    return envelope

@@ -67,6 +67,8 @@ class PackFile:
 
     def _head_at(self, offset: int) -> record.Head:
         try:
+            if offset + record.HEAD_BYTES > self.size:
+                raise errors.IntegrityError("beyond its end")
             return record.read_head(self._seal, durable.read_exactly(self._fd, record.HEAD_BYTES, offset))
         except (OSError, errors.IntegrityError) as error:
             raise errors.IntegrityError(f"pack {self.name}, offset {offset}: {error}") from None

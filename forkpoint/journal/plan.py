@@ -54,5 +54,5 @@ class RestorePlan:
             rows = _ROW.iter_unpack(base64.b64decode(whole["chunks"]))
             chunks = {chunk: (packs[number], offset, size) for chunk, number, offset, size in rows}
             return cls(whole["seq"], envelope, chunks)
-        except (KeyError, TypeError, ValueError, IndexError, struct.error) as error:
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RecursionError, struct.error) as error:
             raise errors.RestoreFailed(f"a restore plan cannot be read: {error!r}") from None
