@@ -95,6 +95,19 @@ def test_the_top_level_holds_nothing_else() -> None:
     assert {relative(path).split("/")[0] for path in tracked()} <= TOP_LEVEL
 
 
+def test_the_tests_that_are_named_as_proof_are_there() -> None:
+    named = [name for path in ("SECURITY.md", "stress/RESULTS.md") for name in _proofs(ROOT / path)]
+    assert len(named) > 20
+    for file, _, test in (name.partition("::") for name in named):
+        assert (ROOT / file).is_file(), file
+        assert not test or f"def {test}(" in (ROOT / file).read_text(), f"{file} has no {test}"
+
+
+def _proofs(path: Path) -> list[str]:
+    """Paths of tests and stress programs in a page, as `tests/a.py::test_b`."""
+    return re.findall(r"\b((?:tests|stress)/[\w/]+\.py(?:::\w+)?)", path.read_text())
+
+
 def test_no_grab_bag() -> None:
     bags = {"utils", "util", "helpers", "common", "misc"}
     assert not [relative(path) for path in PYTHON if path.stem in bags]

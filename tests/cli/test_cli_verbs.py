@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from cli_said import Verb
-from journal_program import Program
+from journal_program import ROOT, Program
 
 from forkpoint import model
 from forkpoint.journal.home import Home
@@ -190,6 +192,19 @@ def test_repair_puts_the_damaged_aside_and_says_whose_bytes_are_lost(program: Pr
     again = verb("verify")
     assert again.status == 0 and "@2" in again.out
     assert verb("repair").out == "nothing is damaged\n"
+
+
+def test_the_verbs_that_read_never_load_what_could_unpickle(program: Program) -> None:
+    program.commit([b"a" * 300])
+    code = (
+        "import sys\n"
+        "from forkpoint.cli.app import main\n"
+        "assert [main(verb.split()) for verb in ('log', 'show latest', 'verify')] == [0, 0, 0]\n"
+        "print(*(name for name in sys.modules if name.startswith('forkpoint.encode') or name.endswith('pickle')))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == ""
 
 
 def test_forget_keeps_the_last_and_frees_the_rest(program: Program, verb: Verb) -> None:
