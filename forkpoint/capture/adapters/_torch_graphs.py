@@ -33,7 +33,7 @@ def spent(tensor: Any, context: Any) -> str | None:
         called = _name_of(tensor)
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         raise Refused(
-            f"an open autograd graph: {called}({shape}, grad_fn={_kind(root)}) has not been through backward() yet",
+            f"an open autograd graph: {called}({shape}, grad_fn={_kind(root)}) can still go through backward()",
             hint="the commit waits for backward(); keep loss.item() or loss.detach() instead of the tensor itself",
         )
     return _kind(root)
