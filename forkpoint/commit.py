@@ -14,14 +14,15 @@ from typing import Any
 
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
-from forkpoint.capture import ambient, descriptors, mappings, preview, provenance, roots
+from forkpoint.capture import ambient, descriptors, liveness, mappings, preview, provenance, roots
 from forkpoint.encode import mapped, pickler
+from forkpoint.errors import Refused
 from forkpoint.files import AtCommit, Files
 from forkpoint.journal import committer, known, pack
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
-from forkpoint.model import EXCLUDED, CapturedStack, Manifest, Pod, ProgramImage, Refusal, Trigger
+from forkpoint.model import EXCLUDED, CapturedStack, Encoded, Manifest, Pod, ProgramImage, Refusal, Trigger
 from forkpoint.order import interpreter_flags
 from forkpoint.places import Places
 from forkpoint.report import Report
@@ -83,8 +84,9 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     packing = pack.PackWriter(at.home, at.run, moment.point, before)
     kept = at.files.store(packing, moment.files, moment.mappings.paths)  # first: the program goes on changing them
     reducers = {**ambient.reducers(), **registry.adapters}
-    encoded = pickler.encode(
+    encoded = _encode(
         image,
+        moment.stack,
         named=roots.named(moment.found),
         reducers=reducers,
         sink=packing,
@@ -143,6 +145,19 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         message=at.losses.message(tombstones),
     )
     raise AssertionError("this process has become the committer")
+
+
+def _encode(image: ProgramImage, captured: CapturedStack, **how: Any) -> Encoded:
+    """The image's pods. What makes the commit wait may be held for nothing, by a variable that nobody reads again: then
+    all is saved once more, with such variables last. Finding them costs too much to be done each time.
+    """
+    try:
+        return pickler.encode(image, **how)
+    except Refused:
+        unread = liveness.unread(captured)
+        if not unread:
+            raise
+    return pickler.encode(image, unread=unread, **how)
 
 
 def _changes(buffers: Sequence[tuple[int, Pod]], before: Mapping[bytes, str]) -> list[Found]:

@@ -108,6 +108,9 @@ UNPROTECTED_SECONDS: Final = 300.0
 END_WAIT_SECONDS: Final = 5.0
 """How long a finished program waits for a commit still under way, so that its outcome can be told."""
 
+REFUSALS_NEWEST: Final = 30
+"""So many refusals tell why no commit is taken now; older ones are of a program that was doing something else."""
+
 REFUSALS_LISTED: Final = 50
 """Distinct reasons for refused commits kept in a restore point; the rest are counted together."""
 

@@ -245,6 +245,11 @@ class ReduceContext(Protocol):
         """A reduce value that restores to a tombstone, and lists `obj` as not captured."""
         ...
 
+    @property
+    def unread(self) -> bool:
+        """Is it only held by local variables that no running function reads again before it assigns them?"""
+        ...
+
 
 Reducer = Callable[[Any, ReduceContext], Any]
 """obj, context -> what `__reduce_ex__` would return (2 to 6 items), or NotImplemented to decline."""

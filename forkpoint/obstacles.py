@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter, deque
+
 from forkpoint import limits
 from forkpoint.model import Refusal
 
@@ -11,10 +13,12 @@ class Obstacles:
 
     def __init__(self) -> None:
         self._counts: dict[tuple[str, str], int] = {}
+        self._newest: deque[tuple[str, str]] = deque(maxlen=limits.REFUSALS_NEWEST)
 
     def note(self, refusal: Refusal) -> None:
         """Count what stands in the way of commits at a place; `show` lists it."""
         key = (refusal.reason, refusal.location)
+        self._newest.append(key)
         if key not in self._counts and len(self._counts) >= limits.REFUSALS_LISTED:
             key = ("other reasons", "")
         self._counts[key] = self._counts.get(key, 0) + refusal.count
@@ -24,7 +28,10 @@ class Obstacles:
         return tuple(Refusal(reason, location, count) for (reason, location), count in self._counts.items())
 
     def why(self) -> str:
-        """The commonest reason why no commit was taken, in one sentence."""
+        """Why no commit is taken now, in one sentence: the commonest of the newest refusals.
+
+        Imports refuse many times within their seconds, what refuses for the hours after them with long pauses between.
+        """
         reason, location = self._commonest()
         return f"{reason} ({location})" if location else reason
 
@@ -33,9 +40,15 @@ class Obstacles:
         return advice(self._commonest()[0])
 
     def _commonest(self) -> tuple[str, str]:
-        if not self._counts:
+        if not self._newest:
             return "the program has not come to a place where one can be taken", ""
-        return max(self._counts, key=lambda key: self._counts[key])
+        kind, _ = Counter(map(_kind, self._newest)).most_common(1)[0]
+        return Counter(key for key in self._newest if _kind(key) == kind).most_common(1)[0][0]
+
+
+def _kind(key: tuple[str, str]) -> str:
+    """A refusal without the object it names, which is another one each time."""
+    return key[0].partition(":")[0]
 
 
 def advice(reason: str) -> str:

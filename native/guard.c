@@ -8,6 +8,7 @@
    thread, and the handler passes signals on at once. */
 #include "guard.h"
 #include "helper.h"
+#include "imports.h"
 #include FORKPOINT_FRAMES_HEADER
 
 #include <errno.h>
@@ -105,6 +106,11 @@ static int ask(void *unused)
     (void)unused;
     int signum = atomic_load(&guard.asked);
     if (signum <= 0 || guard.callback == NULL || guard.owner != getpid()) {
+        return 0;
+    }
+    if (forkpoint_is_importlib_at_work()) {
+        atomic_store(&guard.queued, 0);
+        wake_thread();
         return 0;
     }
     PyObject *callback = Py_NewRef(guard.callback);

@@ -53,3 +53,14 @@ void forkpoint_remove_importlib_frames(void)
     remove_frames((PyTracebackObject **)&traceback, PyErr_GivenExceptionMatches(type, PyExc_ImportError));
     PyErr_Restore(type, raised, traceback);
 }
+
+int forkpoint_is_importlib_at_work(void)
+{
+    PyFrameObject *frame = PyEval_GetFrame();
+    if (frame == NULL) {
+        return 0;
+    }
+    PyCodeObject *code = PyFrame_GetCode(frame);
+    Py_DECREF(code);
+    return is_named(code->co_filename, "<frozen importlib._bootstrap>");
+}

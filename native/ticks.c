@@ -4,6 +4,7 @@
    pending call, which the interpreter runs in the main thread. A forked child has no such thread; should a call
    have been queued at the fork, it does nothing there. */
 #include "helper.h"
+#include "imports.h"
 #include FORKPOINT_FRAMES_HEADER
 
 #include <errno.h>
@@ -11,6 +12,8 @@
 #include <stdatomic.h>
 #include <time.h>
 #include <unistd.h>
+
+#define AGAIN_SECONDS 1e-3 /* until the next try, where nothing of ours may run */
 
 static struct {
     pthread_mutex_t mutex; /* guards `stopping`, `seconds`, `due` */
@@ -38,20 +41,6 @@ static int settle(PyObject *result, PyObject *where)
 
 static fp_helper ticker;
 
-static int tick(void *unused)
-{
-    (void)unused;
-    int status = 0;
-    if (ticks.callback != NULL && fp_helper_is_ours(&ticker)) {
-        PyObject *callback = Py_NewRef(ticks.callback);
-        status = settle(forkpoint_call_queued(callback, NULL, 0), callback);
-        Py_DECREF(callback);
-    }
-    /* Only now may the next one be queued: it could not run before. */
-    atomic_store(&ticks.queued, 0);
-    return status;
-}
-
 static struct timespec deadline(double seconds)
 {
     struct timespec at;
@@ -60,6 +49,31 @@ static struct timespec deadline(double seconds)
     at.tv_sec += nanoseconds / 1000000000;
     at.tv_nsec = (long)(nanoseconds % 1000000000);
     return at;
+}
+
+static void be_due_in(double seconds)
+{
+    pthread_mutex_lock(&ticks.mutex);
+    ticks.due = deadline(seconds);
+    pthread_cond_signal(&ticks.changed);
+    pthread_mutex_unlock(&ticks.mutex);
+}
+
+static int tick(void *unused)
+{
+    (void)unused;
+    int status = 0, ours = ticks.callback != NULL && fp_helper_is_ours(&ticker);
+    if (ours && forkpoint_is_importlib_at_work()) {
+        be_due_in(AGAIN_SECONDS);
+    }
+    else if (ours) {
+        PyObject *callback = Py_NewRef(ticks.callback);
+        status = settle(forkpoint_call_queued(callback, NULL, 0), callback);
+        Py_DECREF(callback);
+    }
+    /* Only now may the next one be queued: it could not run before. */
+    atomic_store(&ticks.queued, 0);
+    return status;
 }
 
 static void *timer_thread(void *unused)
@@ -173,9 +187,8 @@ static PyObject *ticks_interval(PyObject *module, PyObject *seconds_object)
     if (fp_helper_is_ours(&ticker)) {
         pthread_mutex_lock(&ticks.mutex);
         ticks.seconds = seconds;
-        ticks.due = deadline(seconds);
-        pthread_cond_signal(&ticks.changed);
         pthread_mutex_unlock(&ticks.mutex);
+        be_due_in(seconds);
     }
     Py_RETURN_NONE;
 }

@@ -12,7 +12,7 @@ from forkpoint import limits
 
 VERSION: Final = sys.version_info[:2]
 
-_NO_FALL_THROUGH: Final = frozenset(
+NO_FALL_THROUGH: Final = frozenset(
     {
         "RETURN_VALUE",
         "RETURN_CONST",
@@ -169,7 +169,7 @@ class CodeMap:
             instruction.depth_after = depth + instruction.effect()
             if instruction.target >= 0:
                 work.append((instruction.target, depth + instruction.effect(jump=True)))
-            if instruction.name in _NO_FALL_THROUGH:
+            if instruction.name in NO_FALL_THROUGH:
                 return
             depth = instruction.depth_after
             index = instruction.next

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gc
+import operator
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.encode import paths, preamble, texts
 from forkpoint.encode.pods import OBJECTS, StreamWriter
+from forkpoint.encode.reducers import FINISH
 from forkpoint.encode.session import Session
 from forkpoint.encode.tombstones import inscribe
 from forkpoint.model import ChunkSink, Encoded, ProgramImage, Reducer, Saved, Tombstone, Variable
@@ -45,12 +47,14 @@ def encode(
     positions: Mapping[int, int] | None = None,
     excluded: Mapping[int, Any] | None = None,
     preview: Preview | None = None,
+    unread: Sequence[tuple[list[Any], int]] = (),
 ) -> Encoded:
     """Store the image in `sink`; the pods that restore it.
 
     `named`: see `capture.roots.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor as
     they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
-    `preview` makes the summaries of variables.
+    `preview` makes the summaries of variables. `unread`: slots of frames that are saved after all else, so that what is
+    found then, is found nowhere else (`ReduceContext.unread`).
     Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.
     Dying inside leaves nothing but chunks that no manifest names.
     """
@@ -61,7 +65,7 @@ def encode(
         session = Session(image, named, reducers, sink, positions or {}, excluded or {})
         session.saved.append(Saved(SOURCES, head.name, 0))
         writer = StreamWriter(OBJECTS, sink)
-        _native.call_deep(lambda: _dump(image, session, writer))
+        _native.call_deep(lambda: _dump(image, session, writer, unread))
         tombstones = _write_tombstones(image, session, writer)
         variables = _variables(image, preview) if preview is not None else ()
         pods = (head, writer.finish(), *(pod for _, pod in session.buffers))
@@ -76,9 +80,9 @@ def namespace_items(module: Any) -> dict[str, Any]:
     return {key: None if key in SKIPPED_NAMES else value for key, value in list(module.__dict__.items())}
 
 
-def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
+def _dump(image: ProgramImage, session: Session, writer: StreamWriter, unread: Sequence[tuple[list[Any], int]]) -> None:
     """How strings are made; each variable; the image, in which those are known then; what was postponed while saving
-    it, until nothing more is: sections of one stream.
+    it, until nothing more is; then the same for unread slots: sections of one stream.
     """
     pickler = _Pickler(writer, session)
     session.pickler = pickler
@@ -86,16 +90,28 @@ def _dump(image: ProgramImage, session: Session, writer: StreamWriter) -> None:
     session.filter.divert_texts()
     namespaces = [(module, namespace_items(module)) for module in image.modules]
     session.look_for_identities([*(items for _, items in namespaces), image.stack, image.ambient])
+    values = [(slots, index, slots[index]) for slots, index in unread]
+    for slots, index in unread:
+        slots[index] = _native.NULL
     for value, name in paths.roots(image):
         if type(value) not in _IN_PASSING:
             session.saved.append(Saved(name, OBJECTS, writer.length))
             pickler.dump((value,))
     session.saved.append(Saved(AROUND, OBJECTS, writer.length))
     pickler.dump((namespaces, tuple(image.imports), image.stack, dict(image.ambient)))
+    _dump_postponed(session)
+    session.unread = True
+    for slots, index, value in values:
+        slots[index] = value
+        session.later(FINISH, operator.setitem, slots, index, value)
+    _dump_postponed(session)
+    pickler.dump(None)
+
+
+def _dump_postponed(session: Session) -> None:
     while session.postponed:
         section, session.postponed = session.postponed, []
-        pickler.dump(section)
-    pickler.dump(None)
+        session.pickler.dump(section)
 
 
 def _write_tombstones(image: ProgramImage, session: Session, writer: StreamWriter) -> tuple[Tombstone, ...]:

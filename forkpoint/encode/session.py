@@ -60,6 +60,7 @@ class Session:
         self._diverted: dict[int, Diverted] = {}
         self._identities: dict[int, Diverted] = {}
         self.pickler: Any = None
+        self.unread = False
         self.kept: list[Any] = []
         self.buffers: list[tuple[int, Pod]] = []
         self.saved: list[Saved] = []

@@ -30,10 +30,11 @@ def run_of(key: seal.Seal, row: Mapping[str, Any]) -> RunInfo:
     """The run a row tells of. Raises `IntegrityError` when it is not as it was written."""
     import json
 
+    from forkpoint.journal.home import is_id
     from forkpoint.journal.runs import RunInfo
 
     try:
-        if seal.same(schema.run_tag(key, row), row["tag"]):
+        if seal.same(schema.run_tag(key, row), row["tag"]) and is_id(row["id"]):
             fields = {name: row[name] for name in schema.RUN_COLUMNS}
             return RunInfo(**{**fields, "argv": json.loads(row["argv"]), "facts": json.loads(row["facts"])})
     except (ValueError, TypeError, RecursionError):

@@ -179,3 +179,37 @@ def test_an_open_autograd_graph_is_refused_and_a_spent_one_is_not(tmp_path, pyth
     )
     ran = here.run()
     assert (ran.status, ran.out) == (0, b"False True\nTrue [2.0, 2.0, 2.0]\n"), (ran.out, ran.err.decode()[-1500:])
+
+
+def test_an_open_graph_that_only_unread_variables_hold_is_left_behind(tmp_path, python, has):
+    if not has(["torch"]):
+        pytest.skip("needs torch")
+    here = inline(
+        tmp_path,
+        python,
+        """
+        import torch
+        import forkpoint
+
+        def main():
+            w = torch.ones(3, requires_grad=True)
+            seen = []
+            for step in range(3):
+                chance = torch.sigmoid(w * step)
+                drawn = torch.distributions.Bernoulli(chance)
+                seen.append(chance[0].item() + drawn.mean.sum().item())
+                taken = forkpoint.checkpoint(wait=True)
+                print(step, taken.durable or taken.restored, [round(each, 6) for each in seen])
+            kept = w * w
+            print(forkpoint.checkpoint(wait=True).durable, "graph" in forkpoint.checkpoint(wait=True).reason)
+            kept.sum().backward()
+            print(w.grad.tolist())
+
+        main()
+        """,
+    )
+    ran = here.run()
+    assert (ran.status, ran.out.splitlines()[-2]) == (0, b"False True"), (ran.out, ran.err.decode()[-1500:])
+    assert ran.out.splitlines()[1].startswith(b"1 True")
+    again = here.restore("latest")
+    assert again.status == 0 and again.out and ran.out.endswith(again.out), (again.out, again.err.decode()[-1500:])

@@ -38,6 +38,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "torch_tensors": "torch",
     "torch_training": "torch",
     "torch_archives": "torch",
+    "torch_script": "torch",
     "torch_settings": "torch",
     "torch_switches": "torch",
     "torch_custom_operators": "torch._library.custom_ops",

@@ -3,7 +3,8 @@
 A graph is spent when on every path from its root to a leaf some node's saved tensors have been freed: whatever the
 program does with it, torch raises "Trying to backward through the graph a second time". Such tensors lie about
 at nearly every line of an ordinary training loop (`loss`, `out`). An open graph, also one that saves no
-tensors (`w + 1`), could still be used and cannot be made again.
+tensors (`w + 1`), could still be used and cannot be made again, unless only variables hold it that are assigned before
+they are read (`prob` of the last step, in a loop over an environment).
 """
 
 from __future__ import annotations
@@ -22,18 +23,20 @@ _usable: WeakKeyDictionary[Any, dict[int, tuple[Any, bool]]] = WeakKeyDictionary
 
 
 def spent(tensor: Any, context: Any) -> str | None:
-    """The name of a spent graph's root node; None for a tensor without a graph. Raises Refused for an open graph."""
+    """The name of a spent graph's root node, or of one that nobody can use; None for a tensor without a graph. Raises
+    Refused for an open graph.
+    """
     root = tensor.grad_fn
     if root is None:
         return None
     known = _usable.get(context)
     if known is None:
         known = _usable[context] = {}
-    if _is_usable(root, known):
+    if not context.unread and _is_usable(root, known):
         called = _name_of(tensor)
         shape = "x".join(map(str, tensor.shape)) or "scalar"
         raise Refused(
-            f"an open autograd graph: {called}({shape}, grad_fn={_kind(root)}) has not been through backward() yet",
+            f"an open autograd graph: {called}({shape}, grad_fn={_kind(root)}) can still go through backward()",
             hint="the commit waits for backward(); keep loss.item() or loss.detach() instead of the tensor itself",
         )
     return _kind(root)

@@ -37,8 +37,6 @@ def _by_attributes(obj: Any) -> Any:
 
 def reduce_module(module: Any, context: ReduceContext) -> Any:
     """A module by its attributes, whatever its `__getstate__` says (parametrized ones refuse)."""
-    if isinstance(module, torch.jit.ScriptModule):
-        return NotImplemented
     return _by_attributes(module)
 
 

@@ -92,6 +92,7 @@ def reduce_booster(booster: Any, context: ReduceContext) -> Any:
     if problem:
         raise Refused(f"an XGBoost booster that is training cannot be saved: {problem}")
     parameters = {"nthread": config["generic_param"]["nthread"]}
+    _work_alone()
     if grower.get("specified_updater"):
         parameters["updater"] = ",".join(updaters)
     _set(booster.handle, "nthread", "1")
@@ -100,6 +101,15 @@ def reduce_booster(booster: Any, context: ReduceContext) -> Any:
         return context.tombstone(booster, "its random generator cannot be put back")
     state = ((content, parameters, own), attributes(booster, _HANDLE))
     return make_booster, (type(booster),), state, None, None, fill_booster
+
+
+def _work_alone() -> None:
+    """In the child: no parallel region, also where no number of threads was said (a booster that is being loaded). The
+    OpenMP library would wait for its pool, which is not here; it may be one that torch brought for everybody.
+    """
+    for library in (ctypes.CDLL(None), core._LIB):
+        if (set_threads := getattr(library, "omp_set_num_threads", None)) is not None:
+            set_threads(1)
 
 
 def _grower(config: Mapping[str, Any]) -> Any:

@@ -41,6 +41,7 @@ class Pickler(cloudpickle.Pickler):
         super().__init__(file)
         self.table = ambient.reducers()
         self.buffers: list[int] = []
+        self.unread = False
 
     def buffer(self, view: memoryview, itemsize: int = 1) -> Stored:
         assert view.format == "B" and view.contiguous and itemsize >= 1

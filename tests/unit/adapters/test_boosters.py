@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -225,3 +228,30 @@ def test_lightgbm_objectives_of_the_program_are_refused() -> None:
     booster.update(fobj=lambda predicted, data: (predicted - data.get_label(), np.ones(len(Y))))
     with pytest.raises(ForkpointError, match="gradients"):
         again(lightgbm_boosters.ADAPTER, booster)
+
+
+THREADED = """
+import sys
+import numpy as np
+try:
+    import torch  # its OpenMP library then serves everybody
+    torch.set_num_threads(2)
+    torch.ones(600, 600) @ torch.ones(600, 600)
+except ImportError:
+    pass
+import xgboost as xgb
+import forkpoint
+
+X = np.random.default_rng(0).normal(size=(2000, 10))
+data = xgb.DMatrix(X, X[:, 0])
+booster = xgb.Booster({"nthread": 2, "verbosity": 0}, [data])
+booster.update(data, 0)
+taken = forkpoint.checkpoint()
+sys.exit(0 if taken.wait() else taken.reason)
+"""
+
+
+def test_an_xgboost_that_trains_with_threads_is_saved_in_a_child_that_has_none(tmp_path: Path) -> None:
+    pytest.importorskip("xgboost")
+    ran = subprocess.run([sys.executable, "-c", THREADED], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr

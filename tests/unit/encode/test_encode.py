@@ -106,6 +106,26 @@ def test_a_reducer_that_refuses_stops_the_dump() -> None:
         world.encode(reducers={Blob: refuse})
 
 
+def test_what_only_unread_slots_hold_is_saved_last_and_told_of() -> None:
+    def refuse_if_read(obj: Blob, context: ReduceContext) -> Any:
+        if not context.unread:
+            raise Refused("an open graph")
+        return Blob, (obj.data,)
+
+    world = World("")
+    left, kept = Blob(bytearray(b"left")), {"kept": 1}
+    slots = [left, kept, [left, kept]]
+    world.module.slots, world.module.kept = slots, kept  # type: ignore[attr-defined]
+    encoded = world.encode(reducers={Blob: refuse_if_read}, unread=[(slots, 0), (slots, 2)])
+    assert slots == [left, kept, [left, kept]]
+    restored = World._fresh()
+    decode(encoded.pods, world.store)
+    first, second, third = restored.slots
+    assert first.data == b"left" and third[0] is first and second is third[1] is restored.kept
+    with pytest.raises(Refused):
+        world.encode(reducers={Blob: refuse_if_read}, unread=[(slots, 0)])  # the list beside it is read
+
+
 def test_a_lock_of_a_library_that_is_held_makes_the_commit_wait() -> None:
     import logging
     import tempfile
