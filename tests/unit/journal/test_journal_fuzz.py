@@ -24,6 +24,12 @@ FOUND = [
     ("index", bytes(32) + b"\x9b" * 24),  # an offset beyond what a file can have
     ("rows", b""),  # a sealed row whose arguments are no JSON
     ("rows", DEEP),
+    (
+        "rows",
+        bytes.fromhex(
+            "3364626538392801000000000000d03733643565ff5b22610000000000000000000000225dff7b7dff317032362d30315dff"
+        ),
+    ),  # a sealed row whose id is none: it would have been the name of a lease
     ("anchor", b"FKPANCHR" + b"\xc9" * 104),
     ("anchor", bytes(112)),
     ("quarantine", b"nothing of ours"),
