@@ -214,7 +214,6 @@ class Engine:
         )
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
-        self._staging.took(capture=captured - waited, fork=ended - captured, staged=child.staged)
         faultpoints.reach("program.forked")
         self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)

@@ -131,19 +131,13 @@ STAGED_BYTES_MIN: Final = 64 << 10
 STAGING_SHARE_MAX: Final = 0.25
 """Of the memory that is available, what the arena of hot buffers takes at most: a program's own memory comes first."""
 
-STAGING_SECONDS: Final = 3.5e-3
-STAGING_FORK_SHARE: Final = 0.5
-"""What copying hot buffers may add to a stop unless the user says how much memory it may take: so much and half of a
-bare fork, which with all the rest keeps a stop within 1.5 bare forks and 5 ms."""
-
-COPY_BYTES_PER_SECOND: Final = 8e9
-"""How fast memory is copied into the arena, until it was measured here."""
-
-FORK_SECONDS_PER_BYTE: Final = 20e-3 / (1 << 30)
-"""What a fork of memory costs, of which staged memory is not part: to tell what a bare fork would have cost."""
-
 ARENA_SHARE_MAX: Final = 2
-"""An arena more than so many times as large as what is hot is given back."""
+ARENA_PATIENCE: Final = 8
+"""An arena more than so many times as large as what is hot is given back, once it was so for so many commits."""
+
+COLD_COMMITS: Final = 16
+"""For so many commits a block that did not change while it was staged is left to copy-on-write: it is the child that
+writes to it."""
 
 MAX_OVERHEAD_PERCENT: Final = 1.0
 """The budget of `--every auto`: small enough that nobody switches forkpoint off for speed."""

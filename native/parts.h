@@ -1,7 +1,7 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
    it serves guard.c (guard.h); nor have folds.c and sorts.c, which serve drive.c and drivers.c
-   (drive.h), imports.c (imports.h), nor maps.c (maps.h), heap.c (heap.h), identities.c (identities.h) and
-   addresses.c (addresses.h), which serve several. */
+   (drive.h), imports.c (imports.h), streaming.c (streaming.h), nor maps.c (maps.h), heap.c (heap.h), identities.c
+   (identities.h) and addresses.c (addresses.h), which serve several. */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
 
@@ -10,7 +10,7 @@
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
-    X(forkside) X(keeper) X(staging) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
+    X(forkside) X(keeper) X(staging) X(rewritten) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
     X(clocks) X(codecs) X(plainly) X(counters) X(aliases)
 
 #define DECLARE_PART(name)                        \

@@ -4,8 +4,9 @@
     python stress/bars.py [--python PATH]
 
 import: `import forkpoint` under 150 ms, without numpy or torch. start: `forkpoint run` adds under 0.4 s. stop: with a
-100 MB numpy state the program stands still at most 1.5 times a bare fork of the same process plus 5 ms, however long
-the child takes.
+100 MB numpy state that is shared the program stands still at most 1.5 times a bare fork of the same process plus 5 ms,
+however long the child takes. staged: where that state is copied aside instead, since the program rewrites it, the stop
+and what the next rewriting takes longer are together at most twice a memcpy of it; shared they are printed beside.
 """
 
 from __future__ import annotations
@@ -32,9 +33,14 @@ import numpy as np
 import forkpoint
 
 state = np.random.default_rng(0).random(100_000_000 // 8)
-forks, outside = [], []
+copy = state.copy()
+forks, outside, copies, usual, after = [], [], [], [], []
 for _ in range(9):
-    state += 1.0
+    for times, action in ((copies, lambda: np.copyto(copy, state)), (usual, lambda: np.add(state, 1.0, out=state))):
+        action()
+        began = time.perf_counter()
+        action()
+        times.append((time.perf_counter() - began) * 1e3)
     began = time.perf_counter()
     pid = os.fork()
     if pid == 0:
@@ -45,8 +51,12 @@ for _ in range(9):
     began = time.perf_counter()
     taken = forkpoint.checkpoint()
     outside.append((time.perf_counter() - began) * 1e3)
+    began = time.perf_counter()
+    state += 1.0
+    after.append((time.perf_counter() - began) * 1e3)
     taken.wait()
-print(json.dumps({"forks": forks, "outside": outside, "durable": taken.durable}))
+figures = {"forks": forks, "outside": outside, "copies": copies, "usual": usual, "after": after}
+print(json.dumps({**figures, "durable": taken.durable}))
 """
 
 
@@ -64,6 +74,7 @@ def main() -> int:
                     stops(options.python, Path(scratch), "stop", every="3600"),
                     stops(options.python, Path(scratch), "stop, others between", every="0.2"),
                     stops(options.python, Path(scratch), "stop, child held 1 s", every="3600", held="1"),
+                    rewrites(options.python, Path(scratch)),
                 ]
             )
             else 1
@@ -114,7 +125,8 @@ def stops(python: str, scratch: Path, name: str, *, every: str, held: str = "0")
         print(f"{name:<24} not measured: numpy missing")
         return False
     here = bench(python, scratch, name, STOPS)
-    ran = here.run("--every", every, env={"FORKPOINT_FAULT": f"child.started:sleep={held}"} if held != "0" else {})
+    fault = {"FORKPOINT_FAULT": f"child.started:sleep={held}"} if held != "0" else {}
+    ran = here.run("--every", every, "--max-staging-bytes", "0", env=fault)
     if ran.status:
         print(f"{name:<24} failed: {tail(ran.err)}")
         return False
@@ -124,6 +136,21 @@ def stops(python: str, scratch: Path, name: str, *, every: str, held: str = "0")
     split = {part: round(statistics.median(p["split_ms"][part] for p in points), 1) for part in points[0]["split_ms"]}
     note = f"bare fork {fork:.1f}, call from outside {statistics.median(facts['outside']):.1f}, split {split}"
     return say(name, stop, 1.5 * fork + 5, note) and facts["durable"]
+
+
+def rewrites(python: str, scratch: Path) -> bool:
+    """The stop and the slower step after it against a memcpy, with hot memory staged and without."""
+    figures = []
+    for name, staging in (("shared", ["--max-staging-bytes", "0"]), ("staged", [])):
+        here = bench(python, scratch, name, STOPS)
+        ran = here.run("--every", "3600", *staging)
+        if ran.status:
+            print(f"{name:<24} failed: {tail(ran.err)}")
+            return False
+        facts = {key: statistics.median(times[3:]) for key, times in json.loads(ran.out).items() if key != "durable"}
+        figures.append((facts["outside"] + facts["after"] - facts["usual"], facts["copies"]))
+    (shared, _), (staged, memcpy) = figures
+    return say("stop + rewriting, staged", staged, 2 * memcpy, f"memcpy {memcpy:.1f}, shared {shared:.1f}")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forkpoint.limits import HOT_SHARE, STAGED_BYTES_MIN
-from forkpoint.snapshot.hotness import Found, affordable, arena_size, choose
+from forkpoint.limits import COLD_COMMITS, HOT_SHARE, STAGED_BYTES_MIN
+from forkpoint.snapshot.hotness import Found, arena_size, blocks_outside, choose, merged, remember
 
 PAGE = 4096
 BIG = 1 << 20
+BLOCK = 1 << 16
 
 
 def test_hot_is_what_mostly_changed() -> None:
@@ -31,11 +32,31 @@ def test_where_not_all_fits_what_changed_most_comes_first() -> None:
     assert choose([small, large], 3 * BIG, PAGE, 1) == ((8 * BIG, 2 * BIG),)
 
 
-def test_what_is_copied_keeps_a_stop_within_one_and_a_half_bare_forks_and_5_ms() -> None:
-    for bare, capture in ((0.0, 0.0), (0.002, 0.001), (0.1, 0.002)):
-        copying = affordable(bare, capture, 1e9) / 1e9
-        assert 0 < copying <= 1.5 * bare + 0.005 - bare - capture
-    assert affordable(0.001, 0.010, 1e9) == 0
+def test_blocks_that_a_buffer_reaches_into_are_left_to_it() -> None:
+    runs = [(BIG, 8 * BLOCK), (4 * BIG + 1, 3 * BLOCK)]
+    buffers = [Found(BIG + BLOCK - 1, 2, 0.0), Found(BIG + 3 * BLOCK, 2 * BLOCK, 0.0)]
+    blocks = [BIG + at * BLOCK for at in (2, 5, 6, 7)]
+    assert blocks_outside(runs, buffers, BLOCK) == [*blocks, 4 * BIG + BLOCK, 4 * BIG + 2 * BLOCK]
+
+
+def test_other_memory_is_staged_while_it_changes_and_then_left_alone_for_a_while() -> None:
+    hot, memory = remember({}, {}, [BLOCK])
+    assert (hot, memory) == ([BLOCK], {})
+    hot, memory = remember(memory, {BLOCK: 7}, [])
+    assert hot == [BLOCK]  # what it was before is not known
+    hot, memory = remember(memory, {BLOCK: 8}, [])
+    assert hot == [BLOCK]
+    hot, memory = remember(memory, {BLOCK: 8}, [])
+    assert hot == []
+    for _ in range(COLD_COMMITS):
+        hot, memory = remember(memory, {}, [BLOCK])
+        assert hot == []
+    assert remember(memory, {}, [BLOCK])[0] == [BLOCK]
+
+
+def test_neighbouring_blocks_become_one_range() -> None:
+    found = merged([BLOCK, 2 * BLOCK, 4 * BLOCK], BLOCK)
+    assert choose(found, BIG, PAGE, 100) == ((BLOCK, 2 * BLOCK), (4 * BLOCK, BLOCK))
 
 
 FOUND = st.builds(Found, st.integers(0, 64 * BIG), st.integers(1, 4 * BIG), st.floats(0, 1))

@@ -17,6 +17,7 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from forkpoint import _native
+from forkpoint.limits import ARENA_PATIENCE
 from forkpoint.report import Report
 from forkpoint.snapshot import forker, staging
 from forkpoint.snapshot.hotness import Found
@@ -221,7 +222,45 @@ def test_what_changed_is_staged_once_a_child_has_touched_the_arena() -> None:
     assert [take(kept, found) for _ in range(4)] == [0, 0, MIB, MIB]
     assert [take(kept, None) for _ in range(2)] == [MIB, MIB]  # nothing could be compared: as before
     assert [take(kept, [Found(*whole(hot), 0.0)]) for _ in range(2)] == [MIB, 0]
+    assert {take(kept, [Found(*whole(hot), 0.0)]) for _ in range(ARENA_PATIENCE)} == {0}
     assert kept.request() is None
+
+
+def test_an_arena_that_is_too_small_is_used_until_the_next_one_is_there() -> None:
+    kept = staging.Staging(64 * MIB)
+    first, second = block(MIB), block(4 * MIB)
+    found = [Found(*whole(first), 1.0)]
+    assert [take(kept, found) for _ in range(3)] == [0, 0, MIB]
+    found.append(Found(*whole(second), 0.9))
+    copied = [take(kept, found) for _ in range(4)]
+    assert copied[0] == MIB and 0 < copied[1] < 2 * MIB
+    assert copied[2:] == [5 * MIB, 5 * MIB]
+
+
+def test_memory_that_is_no_buffer_is_staged_while_the_program_rewrites_it() -> None:
+    """Two blocks: the program writes one of them while each child lives, the other only the child does."""
+    kept = staging.Staging(64 * MIB)
+    memory = memoryview(block(48 * MIB))
+    program, child = memory[: 24 * MIB], memory[24 * MIB :]
+
+    def body(side: forker.ChildSide) -> Report:
+        child[::PAGE] = bytes(len(child) // PAGE)
+        while not told[0]:
+            pass
+        kept.tell([])
+        return Report("K")
+
+    copied = []
+    for turn in range(1, 9):
+        told = mmap.mmap(-1, PAGE)
+        forked = forker.fork(body, deadline_seconds=20, staging=kept.request())
+        program[:] = bytes([turn]) * len(program)
+        told[0] = 1
+        report = forked.wait()
+        assert report is not None
+        kept.learn()
+        copied.append(round(forked.staged[1] / (24 * MIB)))
+    assert copied == [0, 0, 2, 2, 1, 1, 1, 1]
 
 
 def test_a_child_that_died_without_a_word_ends_staging() -> None:

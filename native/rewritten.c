@@ -1,0 +1,133 @@
+/* Which memory the program has written since the fork, as the child sees it at its end.
+ *
+ * A page that both still have is mapped twice; once one of them has written to it each has its own, and
+ * /proc/self/pagemap says so (bit 56, "page exclusively mapped": Documentation/admin-guide/mm/pagemap.rst, since Linux
+ * 4.2, without privileges). The child writes, too, but hardly anywhere in a row: in a child that saved 131 MB of tensors
+ * such pages were 56 MB, of which 15 in blocks of 64 KiB that are all so. Being wrong costs a copy, nothing else. */
+#include "maps.h"
+#include "parts.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+enum { BLOCK_BYTES = 64 << 10, READ_PAGES = 8192, RUNS_MAX = 65536 };
+
+#define EXCLUSIVE (UINT64_C(1) << 56)
+#define PRESENT (UINT64_C(1) << 63)
+
+static uint64_t entries[READ_PAGES];
+
+typedef struct {
+    PyObject *list;
+    uintptr_t start, end; /* the run that is growing */
+} runs;
+
+static int finish(runs *found)
+{
+    if (found->end == found->start || PyList_GET_SIZE(found->list) == RUNS_MAX) {
+        return 0;
+    }
+    PyObject *run = Py_BuildValue("KK", (unsigned long long)found->start, (unsigned long long)(found->end - found->start));
+    int status = run == NULL ? -1 : PyList_Append(found->list, run);
+    Py_XDECREF(run);
+    return status;
+}
+
+static int add(runs *found, uintptr_t block)
+{
+    if (block == found->end) {
+        found->end += BLOCK_BYTES;
+        return 0;
+    }
+    int status = finish(found);
+    found->start = block;
+    found->end = block + BLOCK_BYTES;
+    return status;
+}
+
+static int look(runs *found, int pagemap, const fp_map *map, uintptr_t page)
+{
+    uintptr_t first = (map->start + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES, last = map->end / BLOCK_BYTES * BLOCK_BYTES;
+    size_t pages_of_block = BLOCK_BYTES / page;
+    for (uintptr_t at = first; at < last;) {
+        size_t wanted = (last - at) / page < READ_PAGES ? (last - at) / page : READ_PAGES;
+        ssize_t got = pread(pagemap, entries, wanted * sizeof *entries, (off_t)(at / page * sizeof *entries));
+        if (got < (ssize_t)(wanted * sizeof *entries)) {
+            return 0;
+        }
+        for (size_t i = 0; i < wanted; i += pages_of_block) {
+            uint64_t all = EXCLUSIVE | PRESENT;
+            for (size_t k = i; k < i + pages_of_block; k++) {
+                all &= entries[k];
+            }
+            if (all == (EXCLUSIVE | PRESENT) && add(found, at + i * page) < 0) {
+                return -1;
+            }
+        }
+        at += wanted * page;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(rewritten_runs_doc,
+"rewritten_runs() -> list[(address, bytes)]\n\n"
+"In a forked child: runs of blocks of private memory that it no longer shares with its parent, ascending. Whole blocks\n"
+"of 64 KiB only. Empty where the kernel does not tell.");
+
+static PyObject *rewritten_runs(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    runs found = {.list = PyList_New(0)};
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    fp_maps maps;
+    if (found.list == NULL || pagemap < 0 || page > BLOCK_BYTES || fp_maps_open(&maps) < 0) {
+        if (pagemap >= 0) {
+            close(pagemap);
+        }
+        return found.list;
+    }
+    fp_map map;
+    int status = 0;
+    while (status == 0 && fp_maps_next(&maps, &map)) {
+        if (map.writable && map.private && !map.executable && !map.file && map.name != '[') {
+            status = look(&found, pagemap, &map, page);
+        }
+    }
+    fp_maps_close(&maps);
+    close(pagemap);
+    if (status < 0 || finish(&found) < 0) {
+        Py_CLEAR(found.list);
+    }
+    return found.list;
+}
+
+PyDoc_STRVAR(sample_doc,
+"sample(address) -> int\n\nA number made of one cache line of each page of the block of 64 KiB there, which must be mapped.");
+
+static PyObject *sample(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    uintptr_t address = (uintptr_t)PyLong_AsUnsignedLongLong(arg);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    uint64_t digest = 0;
+    for (uintptr_t page = address; page < address + BLOCK_BYTES; page += 4096) {
+        const uint64_t *line = (const uint64_t *)(page + page / 4096 * 64 % 4096);
+        for (int i = 0; i < 8; i++) {
+            digest = (digest ^ line[i]) * UINT64_C(0x9E3779B97F4A7C15);
+            digest ^= digest >> 29;
+        }
+    }
+    return PyLong_FromUnsignedLongLong(digest);
+}
+
+PyMethodDef forkpoint_rewritten_methods[] = {
+    {"rewritten_runs", rewritten_runs, METH_NOARGS, rewritten_runs_doc},
+    {"sample", sample, METH_O, sample_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int forkpoint_rewritten_init(PyObject *module)
+{
+    return PyModule_AddIntConstant(module, "BLOCK_BYTES", BLOCK_BYTES);
+}
