@@ -19,6 +19,11 @@ _PAYS_NUMBERS = 1.25
 a tenth of it less saves that only where a disk is slower than 50 MB/s."""
 
 _SAMPLE_BYTES = 8 << 10
+_MISSES = 4
+_TRIED_AGAIN = 8
+"""Once so many chunks of numbers in a row did not pay, only every so manyth is tried: the samples of weights took a
+tenth of a child's time."""
+
 _SMALL_BYTES = 64
 """Shorter chunks are stored raw: a zstd frame's own header eats the gain."""
 
@@ -43,6 +48,7 @@ class Encoder:
 
     def __init__(self) -> None:
         self._zstd = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True)
+        self._misses = 0
 
     def _pays(self, data: memoryview, itemsize: int, ratio: float) -> bool:
         """Whether three samples of a long chunk compress well enough."""
@@ -61,8 +67,19 @@ class Encoder:
         """(codec, stored bytes). `itemsize` > 1 says the bytes are numbers of that many bytes each; `numbers`, that
         they are part of a large buffer.
         """
+        if not numbers:
+            return self._encode(data, itemsize, _PAYS)
+        if self._misses >= _MISSES and self._misses % _TRIED_AGAIN:
+            self._misses += 1
+            return RAW, data
+        codec, stored = self._encode(data, itemsize, _PAYS_NUMBERS)
+        self._misses = self._misses + 1 if codec == RAW else 0
+        return codec, stored
+
+    def _encode(
+        self, data: bytes | bytearray | memoryview, itemsize: int, ratio: float
+    ) -> tuple[int, bytes | bytearray | memoryview]:
         length = len(data)
-        ratio = _PAYS_NUMBERS if numbers else _PAYS
         if length < _SMALL_BYTES or not self._pays(memoryview(data), itemsize, ratio):
             return RAW, data
         packed = self._zstd.compress(_shuffled(bytes(data), itemsize) if itemsize > 1 else data)

@@ -308,3 +308,12 @@ def test_tags_do_not_mix_up_their_parts(home: Home) -> None:
     assert home.seal.tag("point", None) != home.seal.tag("point", "")
     assert home.seal.tag("gap", 1) != home.seal.tag("plan", 1)
     assert seal.Seal(home.key, new_id()).tag("gap", 1) != home.seal.tag("gap", 1)
+
+
+def test_after_much_noise_numbers_that_compress_are_found_again_soon() -> None:
+    encoder = codec.Encoder()
+    noise = os.urandom(100_000)
+    assert {encoder.encode(noise, 4, numbers=True)[0] for _ in range(100)} == {codec.RAW}
+    used = [encoder.encode(NUMBERS, 4, numbers=True)[0] for _ in range(20)]
+    assert 0 < used.index(codec.SHUFFLED) < 8
+    assert set(used[used.index(codec.SHUFFLED) :]) == {codec.SHUFFLED}
