@@ -191,9 +191,13 @@ def _super(owner: Any, instance: Any) -> Any:
 
 
 def _super_call(frame: Frame, found: Instruction, slot: int) -> Any:
-    # 3.11 has no instruction of its own for `super().name`.
+    # 3.11 has no instruction of its own for `super().name` and `super(owner, instance).name`.
     precall = frame.map.previous(found)
-    if found.arg != 0 or precall is None or loaded(frame, precall, precall.depth - 1) is not super:
+    if precall is None or loaded(frame, precall, precall.depth - 1 - found.arg) is not super:
+        return UNKNOWN
+    if found.arg == 2:
+        return _super(loaded(frame, precall, precall.depth - 2), loaded(frame, precall, precall.depth - 1))
+    if found.arg != 0:
         return UNKNOWN
     names = (*frame.code.co_varnames, *(c for c in frame.code.co_cellvars if c not in frame.code.co_varnames))
     for index, name in enumerate(frame.code.co_freevars, len(names)):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import library
+from forkpoint.encode import library, nested_pickles
 from forkpoint.encode.containers import refill_dict, refill_set
 from forkpoint.encode.reducers import FILL, FILL_FROZEN, Context, OwnReducer
 
@@ -132,6 +132,8 @@ def builtin_base(cls: type) -> type:
 def _library_protocol(cls: type, context: Context) -> type | None:
     """The library class in the MRO whose pickle protocol must be kept, if any."""
     for base in cls.__mro__:
+        if not context.is_program_class(base) and nested_pickles.makes_them(base):
+            return None  # a library's, which answers for the classes above it too
         if context.is_taken_apart(base):
             continue
         if base not in _BY_STATE_ANYWAY and any(name in vars(base) for name in _PROTOCOL):

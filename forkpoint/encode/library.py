@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import tombstones
+from forkpoint.encode import nested_pickles, tombstones
 from forkpoint.encode.containers import refill_dict
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
@@ -58,7 +58,9 @@ _PICKLE_METHODS: Final = (
 
 def is_taken_apart(cls: type) -> bool:
     """Are instances of this library class saved by attributes, slots and content, whatever it says?"""
-    return _native.is_python_class(cls) and (_hides_state(package_of(cls)) or _minds_being_filled(cls))
+    return _native.is_python_class(cls) and (
+        _hides_state(package_of(cls)) or _minds_being_filled(cls) or nested_pickles.makes_them(cls)
+    )
 
 
 def _hides_state(package: str) -> bool:

@@ -26,7 +26,7 @@ class _Script(Quiet):
 
     def reducers(self) -> Mapping[type, Reducer]:
         # C++ ones have no common base. A torch without one of them has none of its kind.
-        inner = ("ScriptFunction", "ScriptMethod", "ScriptModule", "ScriptObject")
+        inner = ("ScriptFunction", "ScriptMethod", "ScriptModule")
         classes = [getattr(torch._C, name) for name in inner if hasattr(torch._C, name)]
         return dict.fromkeys((torch.jit.ScriptModule, *classes), reduce_script)
 

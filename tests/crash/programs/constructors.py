@@ -32,6 +32,12 @@ class Both(Left, Right):
         self.b = b
 
 
+class Spelled(Right):
+    def __init__(self, a, **rest):
+        super(Spelled, self).__init__(a, **rest)
+        super(Right, self).__init__(a)
+
+
 class Singletons(type):
     made = {}
 
@@ -66,6 +72,7 @@ class Node:
 
 both = Both(1, 2)
 print(sorted(vars(both).items()))
+print(Spelled(7, right=8).right)
 first = Config(1)
 print(first is Config(2), first.value)
 print("tree", Node(2).total())

@@ -394,6 +394,29 @@ def test_what_frameworks_leave_out_when_sent_elsewhere_is_kept_here(monkeypatch:
     assert list(World(program).again().loop.iterator) == [1, 2]
 
 
+@pytest.mark.parametrize("dumps", ["pickle.dumps", "dumps"])
+def test_what_a_library_pickles_on_its_own_stays_the_object_it_is(dumps: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In bytes it would be a copy; and a class of the program in them is looked for before its module is filled."""
+    library: Any = types.ModuleType("lib_of_bytes")
+    library.__file__ = types.__file__
+    source = f"""import pickle
+from pickle import dumps, loads
+class Base:
+    def __getstate__(self):
+        return dict(vars(self))
+class Net(Base):
+    def __getstate__(self):
+        return {{"weights": {dumps}(self.weights)}}
+    def __setstate__(self, state):
+        self.weights = loads(state["weights"])
+"""
+    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
+    monkeypatch.setitem(sys.modules, "lib_of_bytes", library)
+    program = "import lib_of_bytes\nclass Own(list): pass\nnet = lib_of_bytes.Net()\nnet.weights = alias = Own([1])\n"
+    back = World(program).again()
+    assert back.net.weights is back.alias and type(back.alias) is back.Own and back.alias == [1]
+
+
 def test_the_console_that_rich_makes_when_it_needs_one_is_not_looked_for_in_a_fresh_import() -> None:
     rich = pytest.importorskip("rich")
     world = World("import rich\nconsole = rich.get_console()\nconsole.width = 77\n")
