@@ -11,7 +11,7 @@
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(forkside) X(keeper) X(staging) X(rewritten) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
-    X(clocks) X(codecs) X(plainly) X(counters) X(aliases)
+    X(clocks) X(codecs) X(plainly) X(counters) X(aliases) X(type_variables)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \

@@ -17,15 +17,20 @@ _PARAMETERS = tuple(
 )
 
 
-def make_parameter(kind: Any, name: str, module: str | None, constraints: tuple[Any, ...], options: Any) -> Any:
+def make_parameter(kind: Any, name: str, module: str | None, options: Any) -> Any:
     """A type parameter as its constructor makes it, attributed to the module it was made in."""
-    parameter = kind(name, *constraints, **options)
+    parameter = kind(name, **options)
     if module is not None:
         try:
             parameter.__module__ = module
         except AttributeError:
             pass
     return parameter
+
+
+def fill_variable(variable: Any, parts: tuple[tuple[Any, ...], ...]) -> None:
+    """Its bound, constraints and default; of what nobody has asked for yet, the function that will tell it."""
+    _native.variable_fill(variable, parts)
 
 
 def make_alias(kind: Any, name: str) -> Any:
@@ -48,16 +53,19 @@ def _reduce_parameter(obj: Any, context: Context) -> Any:
         return library.by_attributes(obj)
     if kind.__name__ == "TypeAliasType":
         return make_alias, (kind, obj.__name__), (module, *_native.alias_read(obj)), None, None, fill_alias
+    if kind.__name__ == "TypeVar":
+        flags = {name: getattr(obj, f"__{name}__") for name in ("covariant", "contravariant", "infer_variance")}
+        fresh = kind, obj.__name__, module, flags
+        return make_parameter, fresh, _native.variable_read(obj), None, None, fill_variable
     options: dict[str, Any] = {}
     has_default = getattr(obj, "has_default", lambda: False)()
-    for option in ("bound", "covariant", "contravariant", "infer_variance", "default"):
+    for option in ("bound", "covariant", "contravariant", "default"):
         # One that speaks of what is not there (imported for type checkers only) has no value yet, and will have none.
         with contextlib.suppress(NameError):
             value = getattr(obj, f"__{option}__", None)
             if has_default if option == "default" else value:
                 options[option] = value
-    constraints = getattr(obj, "__constraints__", ())
-    return make_parameter, (kind, obj.__name__, module, constraints, options)
+    return make_parameter, (kind, obj.__name__, module, options)
 
 
 def _is_python(kind: Any) -> bool:

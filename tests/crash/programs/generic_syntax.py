@@ -45,3 +45,20 @@ point()
 type NotYet = Json | int
 print(known is Json.__value__, Json in [part for part in known.__args__[2].__args__], Later.__value__, Later.__module__)
 print(below, below.__value__, Tree.Below.__type_params__, Tree.Below.__value__.__args__[0] is Tree.__type_params__[0])
+
+
+class Node[S: Node]:
+    """Bounded by itself: known before the point; and by what is asked for only after it."""
+
+    def next[Q: Node[S]](self, other: Q) -> Q:
+        return other
+
+
+def either[A: (int, str), B: Node[int]](a: A, b: B) -> A:
+    return a
+
+
+bound = Node.__type_params__[0].__bound__
+point()
+print(bound is Node, Node.__type_params__[0].__bound__ is Node, Node.next.__type_params__[0].__bound__)
+print(either.__type_params__[0].__constraints__, either.__type_params__[1].__bound__, Node[int].__args__)
