@@ -69,6 +69,7 @@ class Moment:
 def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     """The child's whole work; ends in exec of the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
+    at.staging.begin()
     mappings.hold_still(moment.mappings)
     mapped.remember(moment.mappings.text)
     faultpoints.reach("child.started")

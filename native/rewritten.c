@@ -10,12 +10,18 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-enum { BLOCK_BYTES = 64 << 10, READ_PAGES = 8192, RUNS_MAX = 65536 };
+enum { BLOCK_BYTES = 64 << 10, READ_PAGES = 8192, RUNS_MAX = 65536, INHERITED_MAX = 16384 };
 
 #define EXCLUSIVE (UINT64_C(1) << 56)
 #define PRESENT (UINT64_C(1) << 63)
 
 static uint64_t entries[READ_PAGES];
+
+/* Private memory that was there when the child began; what it maps itself is nothing of the program's. */
+static struct {
+    uintptr_t start, end;
+} inherited[INHERITED_MAX];
+static int inherited_count;
 
 typedef struct {
     PyObject *list;
@@ -45,9 +51,9 @@ static int add(runs *found, uintptr_t block)
     return status;
 }
 
-static int look(runs *found, int pagemap, const fp_map *map, uintptr_t page)
+static int look(runs *found, int pagemap, uintptr_t start, uintptr_t end, uintptr_t page)
 {
-    uintptr_t first = (map->start + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES, last = map->end / BLOCK_BYTES * BLOCK_BYTES;
+    uintptr_t first = (start + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES, last = end / BLOCK_BYTES * BLOCK_BYTES;
     size_t pages_of_block = BLOCK_BYTES / page;
     for (uintptr_t at = first; at < last;) {
         size_t wanted = (last - at) / page < READ_PAGES ? (last - at) / page : READ_PAGES;
@@ -69,32 +75,43 @@ static int look(runs *found, int pagemap, const fp_map *map, uintptr_t page)
     return 0;
 }
 
+PyDoc_STRVAR(rewritten_begin_doc,
+"rewritten_begin()\n\nIn a forked child, at its beginning: what it has of the program's memory is all that is looked at later.");
+
+static PyObject *rewritten_begin(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    fp_maps maps;
+    fp_map map;
+    inherited_count = 0;
+    if (fp_maps_open(&maps) == 0) {
+        while (inherited_count < INHERITED_MAX && fp_maps_next(&maps, &map)) {
+            if (map.writable && map.private && !map.executable && !map.file && map.name != '[') {
+                inherited[inherited_count].start = map.start;
+                inherited[inherited_count++].end = map.end;
+            }
+        }
+        fp_maps_close(&maps);
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(rewritten_runs_doc,
 "rewritten_runs() -> list[(address, bytes)]\n\n"
-"In a forked child: runs of blocks of private memory that it no longer shares with its parent, ascending. Whole blocks\n"
-"of 64 KiB only. Empty where the kernel does not tell.");
+"In that child: runs of blocks of private memory that it no longer shares with its parent, ascending. Whole blocks of\n"
+"64 KiB only. Empty where the kernel does not tell.");
 
 static PyObject *rewritten_runs(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
     runs found = {.list = PyList_New(0)};
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    fp_maps maps;
-    if (found.list == NULL || pagemap < 0 || page > BLOCK_BYTES || fp_maps_open(&maps) < 0) {
-        if (pagemap >= 0) {
-            close(pagemap);
-        }
-        return found.list;
+    int status = found.list == NULL ? -1 : 0;
+    for (int i = 0; status == 0 && pagemap >= 0 && page <= BLOCK_BYTES && i < inherited_count; i++) {
+        status = look(&found, pagemap, inherited[i].start, inherited[i].end, page);
     }
-    fp_map map;
-    int status = 0;
-    while (status == 0 && fp_maps_next(&maps, &map)) {
-        if (map.writable && map.private && !map.executable && !map.file && map.name != '[') {
-            status = look(&found, pagemap, &map, page);
-        }
+    if (pagemap >= 0) {
+        close(pagemap);
     }
-    fp_maps_close(&maps);
-    close(pagemap);
     if (status < 0 || finish(&found) < 0) {
         Py_CLEAR(found.list);
     }
@@ -122,6 +139,7 @@ static PyObject *sample(PyObject *Py_UNUSED(module), PyObject *arg)
 }
 
 PyMethodDef forkpoint_rewritten_methods[] = {
+    {"rewritten_begin", rewritten_begin, METH_NOARGS, rewritten_begin_doc},
     {"rewritten_runs", rewritten_runs, METH_NOARGS, rewritten_runs_doc},
     {"sample", sample, METH_O, sample_doc},
     {NULL, NULL, 0, NULL},

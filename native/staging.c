@@ -30,7 +30,7 @@ typedef struct {
     int staged;
 } range;
 
-/* Static, and so never inside a range: the heap could be. */
+/* What is written between the copies and the clone, and read by the child before it has them: never inside a range. */
 static range ranges[RANGES_MAX];
 static int count;
 static uintptr_t arena; /* 0: nothing is asked for */
@@ -78,6 +78,22 @@ int forkpoint_staging_load(PyObject *request)
     return 0;
 }
 
+/* Does a range reach into these bytes? */
+static int meets(const range *r, const volatile void *place, size_t size)
+{
+    return r->start < (uintptr_t)place + size && (uintptr_t)place < r->start + r->size;
+}
+
+/* Is what this thread uses between the copies and their place in the child in it: the variables above, or its local
+   storage, around the thread pointer (errno, the guard of its stack)? */
+static int is_ours(const range *r)
+{
+    enum { BELOW = 16 << 10, ABOVE = 4 << 10 };
+    return meets(r, (char *)pthread_self() - BELOW, BELOW + ABOVE) || meets(r, ranges, sizeof ranges) ||
+           meets(r, &count, sizeof count) || meets(r, &arena, sizeof arena) || meets(r, &arena_size, sizeof arena_size) ||
+           meets(r, &copying, sizeof copying) || meets(r, retreat, sizeof retreat) || meets(r, others, sizeof others);
+}
+
 /* Mark the ranges that are all plain private memory: read-write, of no file, not a stack of the kernel's making and not
    the mapping this thread runs on. Both lists ascend. */
 static void look(void)
@@ -97,7 +113,7 @@ static void look(void)
         plain_from = map.start == plain_to ? plain_from : map.start;
         plain_to = map.end;
         for (; at < count && ranges[at].start + ranges[at].size <= plain_to; at++) {
-            ranges[at].staged = ranges[at].start >= plain_from;
+            ranges[at].staged = ranges[at].start >= plain_from && !is_ours(&ranges[at]);
         }
     }
     fp_maps_close(&maps);

@@ -92,6 +92,11 @@ class Staging:
             return None
         return _native.buffer_address(self._arena), len(self._arena), self._ranges
 
+    def begin(self) -> None:
+        """In the child, before it uses memory of its own."""
+        if self._board is not None:
+            _native.rewritten_begin()
+
     def tell(self, found: Sequence[Found] | None) -> None:
         """In the child, at its end: the buffers it found; None where nothing could be compared. Touches a new arena."""
         if self._board is None or found is None:

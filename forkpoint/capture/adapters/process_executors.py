@@ -73,7 +73,8 @@ def fill_executor(executor: Any, state: tuple[Any, bool]) -> None:
 class _Executors(Quiet):
     name = "process_executors"
     module = "concurrent.futures.process"
-    inside: tuple[CodeType, ...] = ()
+    inside: tuple[CodeType, ...] = (ProcessPoolExecutor.submit.__code__,)
+    """A task may be done before `submit` has woken whom it wakes through a pipe; then the executor seems to be idle."""
 
     def reducers(self) -> Mapping[type, Reducer]:
         return {ProcessPoolExecutor: reduce_executor}

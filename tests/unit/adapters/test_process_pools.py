@@ -12,9 +12,10 @@ from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import pytest
-from in_memory import again, dumps, loads
+from in_memory import Lost, again, dumps, loads
 
 from forkpoint.capture import ambient, forks
+from forkpoint.capture.adapters import process_executors
 from forkpoint.errors import Refused
 
 FACTOR = [3]
@@ -113,3 +114,16 @@ def test_executors_and_thread_pools_start_anew() -> None:
         again(executor).submit(times, 1)
     with ThreadPool(1) as threads, restored(threads) as back_threads:
         assert back_threads.map(times, [2]) == [6]
+
+
+def test_an_open_connection_is_a_tombstone_and_a_closed_one_is_saved() -> None:
+    reader, writer = multiprocessing.Pipe(duplex=False)
+    for end in (reader, writer):
+        assert isinstance(loads(dumps(end)), Lost)
+        end.close()
+        assert loads(dumps(end)).closed
+
+
+def test_no_commit_in_the_middle_of_a_submit() -> None:
+    """Its task may be done already, and the executor idle, while it writes to the pipe that wakes a thread."""
+    assert ProcessPoolExecutor.submit.__code__ in process_executors.ADAPTER.inside

@@ -41,7 +41,7 @@ def block(size: int) -> mmap.mmap:
     return memory
 
 
-def whole(memory: mmap.mmap) -> tuple[int, int]:
+def whole(memory: mmap.mmap | memoryview) -> tuple[int, int]:
     return _native.buffer_address(memory), len(memory)
 
 
@@ -75,7 +75,7 @@ def start(
     return child, ask
 
 
-def digest(memories: Sequence[mmap.mmap]) -> str:
+def digest(memories: Sequence[mmap.mmap | memoryview]) -> str:
     return hashlib.sha256(b"".join(memories)).hexdigest()
 
 
@@ -94,7 +94,8 @@ def test_the_child_has_the_bytes_of_the_fork_and_the_program_its_own() -> None:
 def test_any_mixture_of_staged_and_shared_memory_is_frozen_under_a_thread_that_writes(
     blocks: list[tuple[int, bool]], edge: int
 ) -> None:
-    memories = [block(pages * PAGE) for pages, _ in blocks]
+    margin = 64 << 10  # beside what the thread itself writes to, which is never staged
+    memories = [memoryview(block(pages * PAGE + 2 * margin))[margin:-margin] for pages, _ in blocks]
     ranges = []
     for memory, (pages, staged) in zip(memories, blocks, strict=True):
         if staged and pages > edge:  # the pages before are shared: a buffer seldom begins where a page does
@@ -204,6 +205,7 @@ def take(kept: staging.Staging, found: Sequence[Found] | None) -> int:
     """One commit whose child finds these buffers; the bytes that were staged for it."""
 
     def body(side: forker.ChildSide) -> Report:
+        kept.begin()
         kept.tell(found)
         return Report("K")
 
@@ -244,10 +246,13 @@ def test_memory_that_is_no_buffer_is_staged_while_the_program_rewrites_it() -> N
     program, child = memory[: 24 * MIB], memory[24 * MIB :]
 
     def body(side: forker.ChildSide) -> Report:
+        kept.begin()
+        own = block(24 * MIB)
         child[::PAGE] = bytes(len(child) // PAGE)
         while not told[0]:
             pass
         kept.tell([])
+        own.close()
         return Report("K")
 
     copied = []
