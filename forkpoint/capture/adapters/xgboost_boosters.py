@@ -194,6 +194,7 @@ def _begin_to_train(booster: Any) -> None:
 
 def reduce_data(data: Any, context: ReduceContext) -> Any:
     """A QuantileDMatrix by its bins; a DMatrix as the bytes of its file: values, labels, weights, groups, names."""
+    _work_alone()
     if type(data) is xgb.QuantileDMatrix:
         parts = bins.take_apart(data)
         if parts is None:

@@ -243,7 +243,7 @@ import xgboost as xgb
 import forkpoint
 
 X = np.random.default_rng(0).normal(size=(2000, 10))
-data = xgb.DMatrix(X, X[:, 0])
+data, bins = xgb.DMatrix(X, X[:, 0]), xgb.QuantileDMatrix(X, X[:, 0])
 booster = xgb.Booster({"nthread": 2, "verbosity": 0}, [data])
 booster.update(data, 0)
 taken = forkpoint.checkpoint()
