@@ -22,6 +22,17 @@ int fp_helper_is_ours(const fp_helper *helper)
     return helper->owner == getpid();
 }
 
+int fp_helpers_running(void)
+{
+    int running = 0;
+    pthread_mutex_lock(&lock);
+    for (int i = 0; i < HELPERS_MAX; i++) {
+        running += helpers[i] != NULL && fp_helper_is_ours(helpers[i]) && !helpers[i]->parked;
+    }
+    pthread_mutex_unlock(&lock);
+    return running;
+}
+
 /* 0 or an errno. The caller holds the lock. */
 static int begin(fp_helper *helper)
 {

@@ -21,6 +21,9 @@ int fp_helper_start(fp_helper *helper);
 /* End, if this process has it; lets go of the GIL meanwhile. */
 void fp_helper_stop(fp_helper *helper);
 
+/* How many of this process's are running. */
+int fp_helpers_running(void);
+
 /* Whether it is this process's. */
 int fp_helper_is_ours(const fp_helper *helper);
 

@@ -4,6 +4,9 @@ Each child looks, when its work is done, at what the program rewrites (hotness),
 next fork is to copy: the program reads it, once that commit is durable, and the next child what this one remembers. A
 new arena is touched for the first time by the next child, so that the program does not pay for fresh memory; until then
 the one before is used.
+
+Memory that is no buffer is only copied while the program has no other thread: in malloc's own memory what such a thread
+writes between the copy and the fork would leave half of it from before and half from after.
 """
 
 from __future__ import annotations
@@ -13,62 +16,72 @@ import errno
 import mmap
 import struct
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import astuple
+from typing import Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.limits import ARENA_PATIENCE, STAGING_SHARE_MAX
 from forkpoint.snapshot import hotness, memory
 from forkpoint.snapshot.hotness import Block, Found
 
-_HEAD: Final = struct.Struct("=qqqqq")
+_HEAD: Final = struct.Struct("=qqqqqq")
 _RANGE: Final = struct.Struct("=QQ")
 _BLOCK: Final = struct.Struct("=QQQ")
 _BLOCKS_MAX: Final = 1 << 16
+_BUFFERS_AT: Final = _HEAD.size + _native.RANGES_MAX * _RANGE.size
+_BLOCKS_AT: Final = _BUFFERS_AT + _native.RANGES_MAX * _RANGE.size
 _UNKNOWN: Final = -1
 _POPULATE_WRITE: Final = 23
 """MADV_POPULATE_WRITE (Linux 5.14), which Python does not name."""
 
 
-class Board:
-    """Shared memory on which a child leaves what comes next: how much of the arenas is touched, the bytes that an arena
-    should have, the ranges to stage, and what is remembered of blocks. Only hints: wrong ones cost time.
+class Told(NamedTuple):
+    """What to stage, as native/staging.c takes it: all, or of buffers alone; the bytes an arena should have for it, and
+    how much of this arena and of the next is touched.
     """
+
+    ranges: bytes
+    buffers: bytes
+    wanted: int
+    touched: int
+    next_touched: int
+
+
+class Board:
+    """Shared memory on which a child leaves what comes next and what is remembered of blocks: hints, no more."""
 
     __slots__ = ("_memory",)
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _HEAD.size + _native.RANGES_MAX * _RANGE.size + _BLOCKS_MAX * _BLOCK.size)
-        _HEAD.pack_into(self._memory, 0, _UNKNOWN, 0, 0, 0, 0)
+        self._memory = mmap.mmap(-1, _BLOCKS_AT + _BLOCKS_MAX * _BLOCK.size)
+        _HEAD.pack_into(self._memory, 0, _UNKNOWN, 0, 0, 0, 0, 0)
 
     def clear(self) -> None:
         """In the program, before a fork: that child has said nothing yet."""
         _, *rest = _HEAD.unpack_from(self._memory)
         _HEAD.pack_into(self._memory, 0, _UNKNOWN, *rest)
 
-    def write(
-        self, ranges: Sequence[hotness.Range], wanted: int, touched: tuple[int, int], blocks: dict[int, Block]
-    ) -> None:
-        """In the child: all of it; `touched` are the sizes of this arena and of the next."""
-        for row, one in enumerate(ranges):
-            _RANGE.pack_into(self._memory, _HEAD.size + row * _RANGE.size, *one)
-        start = _HEAD.size + _native.RANGES_MAX * _RANGE.size
-        kept = list(blocks.items())[:_BLOCKS_MAX]
-        for row, (address, block) in enumerate(kept):
-            _BLOCK.pack_into(self._memory, start + row * _BLOCK.size, address, block.sample, block.cold)
-        _HEAD.pack_into(self._memory, 0, len(ranges), wanted, *touched, len(kept))
+    def write(self, told: Told, blocks: dict[int, Block]) -> None:
+        """In the child: all of it."""
+        self._memory[_HEAD.size : _HEAD.size + len(told.ranges)] = told.ranges
+        self._memory[_BUFFERS_AT : _BUFFERS_AT + len(told.buffers)] = told.buffers
+        rows = [_BLOCK.pack(address, *astuple(block)) for address, block in list(blocks.items())[:_BLOCKS_MAX]]
+        self._memory[_BLOCKS_AT : _BLOCKS_AT + len(rows) * _BLOCK.size] = b"".join(rows)
+        sizes = len(told.ranges), len(told.buffers), told.wanted, told.touched, told.next_touched
+        _HEAD.pack_into(self._memory, 0, *sizes, len(rows))
 
-    def read(self) -> tuple[bytes, int, tuple[int, int]] | None:
-        """Ranges as native/staging.c takes them, bytes wanted, sizes touched. None: nothing was said."""
-        count, wanted, touched, next_touched, _ = _HEAD.unpack_from(self._memory)
-        if count == _UNKNOWN:
+    def read(self) -> Told | None:
+        """In the program: what the child left; None when it said nothing."""
+        ranges, buffers, *sizes, _ = _HEAD.unpack_from(self._memory)
+        if ranges == _UNKNOWN:
             return None
-        return self._memory[_HEAD.size : _HEAD.size + count * _RANGE.size], wanted, (touched, next_touched)
+        held = self._memory[_HEAD.size : _HEAD.size + ranges], self._memory[_BUFFERS_AT : _BUFFERS_AT + buffers]
+        return Told(*held, *sizes)
 
     def blocks(self) -> dict[int, Block]:
         """In a child: what the one before remembered."""
         count = _HEAD.unpack_from(self._memory)[-1]
-        start = _HEAD.size + _native.RANGES_MAX * _RANGE.size
-        rows = _BLOCK.iter_unpack(self._memory[start : start + count * _BLOCK.size])
+        rows = _BLOCK.iter_unpack(self._memory[_BLOCKS_AT : _BLOCKS_AT + count * _BLOCK.size])
         return {address: Block(sample, cold) for address, sample, cold in rows}
 
 
@@ -80,6 +93,7 @@ class Staging:
         self._board = Board() if limit != 0 else None
         self._arena: mmap.mmap | None = None
         self._next: mmap.mmap | None = None
+        self._told: Told | None = None
         self._ranges = b""
         self._unused = 0
 
@@ -88,8 +102,10 @@ class Staging:
         if self._board is None:
             return None
         self._board.clear()
-        if self._arena is None:
+        self._ranges = b""
+        if self._arena is None or self._told is None:
             return None
+        self._ranges = self._told.ranges if _native.is_alone() else self._told.buffers
         return _native.buffer_address(self._arena), len(self._arena), self._ranges
 
     def begin(self) -> None:
@@ -101,32 +117,32 @@ class Staging:
         """In the child, at its end: the buffers it found; None where nothing could be compared. Touches a new arena."""
         if self._board is None or found is None:
             return
-        ranges = [*_RANGE.iter_unpack(self._ranges)] if self._arena is not None else []
+        ranges = _RANGE.iter_unpack(self._ranges)
         size = _native.BLOCK_BYTES
         staged = filter(_native.is_staged, hotness.blocks_outside(ranges, found, size))
         samples = {block: _native.sample(block) for block in staged}
         rewritten = hotness.blocks_outside(_native.rewritten_runs(), found, size)
         blocks, remembered = hotness.remember(self._board.blocks(), samples, rewritten)
-        touched = self._size, _touch(self._next) if self._next is not None else 0
+        touched, next_touched = self._size, _touch(self._next) if self._next is not None else 0
         hot = [*found, *hotness.merged(blocks, size)]
-        room = touched[1] or touched[0]
+        room = next_touched or touched
         wanted = sum(size for _, size in self._choose(hot, self._most()))
-        self._board.write(self._choose(hot, room), wanted, touched, remembered)
+        told = Told(self._packed(hot, room), self._packed(found, room), wanted, touched, next_touched)
+        self._board.write(told, remembered)
 
     def learn(self) -> None:
         """The child's commit is durable: what it left decides about the next fork."""
         if self._board is None or (told := self._board.read()) is None:
             return
-        ranges, wanted, (_, touched) = told
         if self._next is not None:
-            if touched == len(self._next):
+            if told.next_touched == len(self._next):
                 self._close(self._arena)
                 self._arena = self._next
             else:
                 self._close(self._next)
             self._next = None
-        self._ranges = ranges if self._arena is not None else b""
-        size = hotness.arena_size(wanted, self._size, self._most(), mmap.PAGESIZE)
+        self._told = told
+        size = hotness.arena_size(told.wanted, self._size, self._most(), mmap.PAGESIZE)
         self._unused = self._unused + 1 if size < self._size else 0
         if size > self._size or self._unused > ARENA_PATIENCE:
             self._unused = 0
@@ -138,11 +154,14 @@ class Staging:
             self._board = None
             self._close(self._arena)
             self._close(self._next)
-            self._arena = self._next = None
+            self._arena = self._next = self._told = None
             self._ranges = b""
 
     def _choose(self, hot: Sequence[Found], limit: int) -> tuple[hotness.Range, ...]:
         return hotness.choose(hot, limit, mmap.PAGESIZE, _native.RANGES_MAX)
+
+    def _packed(self, hot: Sequence[Found], limit: int) -> bytes:
+        return b"".join(_RANGE.pack(*one) for one in self._choose(hot, limit))
 
     def _most(self) -> int:
         """How large an arena may be."""
@@ -158,7 +177,7 @@ class Staging:
         """An arena of this size is the next one; of none, there is none at once."""
         if not size:
             self._close(self._arena)
-            self._arena, self._ranges = None, b""
+            self._arena = None
             return
         with contextlib.suppress(OSError):  # no memory for it: as before
             self._next = mmap.mmap(-1, size)

@@ -8,6 +8,8 @@ import hashlib
 import mmap
 import os
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -239,8 +241,12 @@ def test_an_arena_that_is_too_small_is_used_until_the_next_one_is_there() -> Non
     assert copied[2:] == [5 * MIB, 5 * MIB]
 
 
-def test_memory_that_is_no_buffer_is_staged_while_the_program_rewrites_it() -> None:
+@pytest.mark.parametrize(("alone", "expected"), [(True, [0, 0, 2, 2, 1, 1, 1, 1]), (False, [0] * 8)])
+def test_memory_that_is_no_buffer_is_staged_while_the_program_rewrites_it(
+    monkeypatch: pytest.MonkeyPatch, alone: bool, expected: list[int]
+) -> None:
     """Two blocks: the program writes one of them while each child lives, the other only the child does."""
+    monkeypatch.setattr(_native, "is_alone", lambda: alone)
     kept = staging.Staging(64 * MIB)
     memory = memoryview(block(48 * MIB))
     program, child = memory[: 24 * MIB], memory[24 * MIB :]
@@ -265,7 +271,24 @@ def test_memory_that_is_no_buffer_is_staged_while_the_program_rewrites_it() -> N
         assert report is not None
         kept.learn()
         copied.append(round(forked.staged[1] / (24 * MIB)))
-    assert copied == [0, 0, 2, 2, 1, 1, 1, 1]
+    assert copied == expected
+
+
+ALONE = """
+import threading
+from forkpoint import _native
+assert _native.is_alone()
+_native.ticks_start(print, 1000.0)
+assert _native.is_alone()
+ended = threading.Event()
+threading.Thread(target=ended.wait).start()
+assert not _native.is_alone()
+ended.set()
+"""
+
+
+def test_only_our_own_threads_do_not_count() -> None:
+    subprocess.run([sys.executable, "-c", ALONE], check=True)
 
 
 def test_a_child_that_died_without_a_word_ends_staging() -> None:
