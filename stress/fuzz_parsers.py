@@ -28,8 +28,8 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "stress"), str(ROOT / "tests" / "unit" / "journal")]
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests" / "unit" / "journal")]
 
 try:
     import atheris

@@ -31,13 +31,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "stress")]
+sys.path.insert(0, str(Path(__file__).parent))
 
-import mutator  # noqa: E402
+import mutator
 
-from forkpoint import errors  # noqa: E402
-from forkpoint.journal import (  # noqa: E402
+from forkpoint import errors
+from forkpoint.journal import (
     codec,
     contents,
     known,
@@ -49,10 +48,10 @@ from forkpoint.journal import (  # noqa: E402
     schema,
     seal,
 )
-from forkpoint.journal import home as homes  # noqa: E402
-from forkpoint.journal.reader import Reader  # noqa: E402
-from forkpoint.journal.verify import verify  # noqa: E402
-from forkpoint.restore import variables  # noqa: E402
+from forkpoint.journal import home as homes
+from forkpoint.journal.reader import Reader
+from forkpoint.journal.verify import verify
+from forkpoint.restore import variables
 
 PROGRAM = """
 import forkpoint
@@ -89,7 +88,7 @@ class Oracle:
         (folder / "work" / "program.py").write_text(PROGRAM)
         done = subprocess.run(
             [sys.executable, "-m", "forkpoint", "run", "-q", "program.py"], cwd=folder / "work", check=False,
-            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+            env={**os.environ, "PYTHONPATH": str(Path(errors.__file__).parents[1])}, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:
             raise SystemExit(done.stderr)

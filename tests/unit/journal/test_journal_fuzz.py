@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from journal_program import ROOT
 
 from forkpoint import errors
 
-SCRIPT = ROOT / "stress" / "fuzz_parsers.py"
+SCRIPT = Path(__file__).parents[3] / "stress" / "fuzz_parsers.py"
 sys.path.insert(0, str(SCRIPT.parent))
 
 import fuzz_parsers  # noqa: E402
@@ -82,9 +83,9 @@ def test_a_manifest_that_nobody_vouches_for_names_no_paths(
 
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), "--seed", "3", *arguments], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(SCRIPT), "--seed", "3", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 def test_a_short_run_finds_nothing_and_a_planted_bug_is_found() -> None:

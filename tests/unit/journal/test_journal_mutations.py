@@ -18,10 +18,13 @@ from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
 from forkpoint.journal.verify import verify
 
+SCRIPT = Path(__file__).parents[3] / "stress" / "mutations.py"
+
 
 def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "stress" / "mutations.py"), "--seed", "20", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, str(SCRIPT), "--seed", "20", *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 def test_random_damage_is_detected_before_decoding_or_harmless() -> None:
