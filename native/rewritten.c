@@ -4,11 +4,10 @@
  * /proc/self/pagemap says so (bit 56, "page exclusively mapped": Documentation/admin-guide/mm/pagemap.rst, since Linux
  * 4.2, without privileges). The child writes, too, but hardly anywhere in a row: in a child that saved 131 MB of tensors
  * such pages were 56 MB, of which 15 in blocks of 64 KiB that are all so. Being wrong costs a copy, nothing else. */
-#include "helper.h"
 #include "maps.h"
+#include "parts.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum { BLOCK_BYTES = 64 << 10, READ_PAGES = 8192, RUNS_MAX = 65536, INHERITED_MAX = 16384 };
@@ -119,15 +118,6 @@ static PyObject *rewritten_runs(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED
     return found.list;
 }
 
-PyDoc_STRVAR(is_alone_doc,
-"is_alone() -> bool\n\nWhether this process has no thread but this one and ours, which use no memory of the program's.");
-
-static PyObject *is_alone(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
-{
-    struct stat tasks; /* a directory has as many links as it has subdirectories, and two */
-    return PyBool_FromLong(stat("/proc/self/task", &tasks) == 0 && (int)tasks.st_nlink - 3 <= fp_helpers_running());
-}
-
 PyDoc_STRVAR(sample_doc,
 "sample(address) -> int\n\nA number made of one cache line of each page of the block of 64 KiB there, which must be mapped.");
 
@@ -151,7 +141,6 @@ static PyObject *sample(PyObject *Py_UNUSED(module), PyObject *arg)
 PyMethodDef forkpoint_rewritten_methods[] = {
     {"rewritten_begin", rewritten_begin, METH_NOARGS, rewritten_begin_doc},
     {"rewritten_runs", rewritten_runs, METH_NOARGS, rewritten_runs_doc},
-    {"is_alone", is_alone, METH_NOARGS, is_alone_doc},
     {"sample", sample, METH_O, sample_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -5,21 +5,22 @@
  * left out of the fork (MADV_DONTFORK). In the child the arena's pages are mapped over the holes (mremap with an old size
  * of 0 duplicates a shared mapping; no descriptor is needed that the program might close).
  *
- * The ranges are where the last child found large buffers, so the program may have freed them since, and the memory may
- * be anything by now. That is harmless: between the copy and the clone this thread writes nothing but its stack, holds
- * the GIL and has its signals blocked, so what the child finds is what was there, whatever it means. Only
- * plain private memory is taken, never this thread's stack; what is not mapped any more, or was unmapped by another
- * thread meanwhile (a fault while copying), is left to copy-on-write. */
+ * The ranges are where the last child found what the program rewrites, so the program may have freed them since, and the
+ * memory may be anything by now. That is harmless: between the copy and the clone this thread holds the GIL, has its
+ * signals blocked and writes nothing but what is_ours() knows and its stack, so what the child finds is what was there,
+ * whatever it means. Only plain private memory is taken; what is not mapped any more, or was unmapped by another thread
+ * meanwhile (a fault while copying), is left to copy-on-write. */
 #include "staging.h"
 
+#include "helper.h"
 #include "maps.h"
-#include "parts.h"
 #include "streaming.h"
 
 #include <setjmp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { RANGES_MAX = 4096 };
@@ -236,8 +237,18 @@ static PyObject *is_staged(PyObject *Py_UNUSED(module), PyObject *arg)
     Py_RETURN_FALSE;
 }
 
+PyDoc_STRVAR(is_alone_doc,
+"is_alone() -> bool\n\nWhether this process has no thread but this one and ours, which use no memory of the program's.");
+
+static PyObject *is_alone(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    struct stat tasks; /* a directory has as many links as it has subdirectories, and two */
+    return PyBool_FromLong(stat("/proc/self/task", &tasks) == 0 && (int)tasks.st_nlink - 3 <= fp_helpers_running());
+}
+
 PyMethodDef forkpoint_staging_methods[] = {
     {"is_staged", is_staged, METH_O, is_staged_doc},
+    {"is_alone", is_alone, METH_NOARGS, is_alone_doc},
     {"buffer_address", buffer_address, METH_O, address_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -182,6 +182,22 @@ def test_the_whole_heap_of_the_interpreter_can_be_staged() -> None:
     assert ask() == before
 
 
+def test_what_the_copying_itself_uses_is_never_staged() -> None:
+    """Its variables, and this thread's local storage: the child would look for them before it has them."""
+    thread = ctypes.CDLL(None)["pthread_self"]
+    thread.restype = ctypes.c_ulong
+    lines = [line.split() for line in Path("/proc/self/maps").read_text().splitlines()]
+    maps = [(*(int(end, 16) for end in line[0].split("-")), line[1:]) for line in lines]
+    at = max(number for number, (*_, rest) in enumerate(maps) if rest[-1] == _native.__file__)
+    first, end, rest = maps[at + 1]
+    assert first == maps[at][1] and rest[0] == "rw-p" and len(rest) == 4, "the module's variables, zero at first"
+    place = thread() // PAGE * PAGE
+    for one in ((first, end - first), (place, PAGE)):
+        child, ask = start(mmap.mmap(-1, one[1]), [one], lambda: "alive")
+        assert child.staged[1] == 0
+        assert ask() == "alive"
+
+
 def test_forks_of_the_program_itself_have_the_memory_and_not_the_arena() -> None:
     memory, arena = block(MIB), mmap.mmap(-1, MIB)
     _, ask = start(arena, [whole(memory)], lambda: "")
