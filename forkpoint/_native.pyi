@@ -154,26 +154,6 @@ def call_deep(function: Callable[[], Any], /) -> Any: ...
 def chunk_cut(data: Any, start: int, minimum: int, mask: int, maximum: int, /) -> int: ...
 
 # names.c
-def name_objects(
-    found: dict[int, tuple[str, str]],
-    kept: list[object],
-    module: str,
-    namespace: dict[str, Any],
-    atoms: set[type],
-    program: set[str],
-    skipped: set[str],
-    /,
-) -> None: ...
-def name_class_objects(
-    found: dict[int, tuple[str, str]],
-    kept: list[object],
-    module: str,
-    namespace: dict[str, Any],
-    atoms: set[type],
-    program: set[str],
-    skipped: set[str],
-    /,
-) -> None: ...
 def name_callables(
     found: dict[int, tuple[str, str]],
     kept: list[object],
@@ -183,13 +163,44 @@ def name_callables(
     /,
 ) -> None: ...
 def fingerprint(namespace: dict[str, Any], /) -> int: ...
-def key_of(namespace: dict[str, Any], obj: object, /) -> str | None: ...
+def whereabouts(namespaces: list[dict[str, Any]], obj: object, /) -> tuple[int, str] | None: ...
 
 # drift.c
-def drifted(
-    module: str, namespace: dict[str, Any], program: set[str], assigned: set[str], /
-) -> list[tuple[str, str, Any, list[Any] | None]]: ...
 def is_programs(value: Any, program: set[str], /) -> bool: ...
+
+# settled.c
+SETTLED_BYTES: int
+
+def settled_mark(memory: Any, /) -> None: ...
+
+# named.c
+class NamedObjects:
+    def find(self, id: int, /) -> tuple[str, str] | None: ...
+    def ids(self) -> list[int]: ...
+
+# survey.c
+NAMES: int
+MEMBERS: int
+COUNTERS: int
+DRIFT: int
+ABSTRACT: int
+
+def survey(
+    modules: list[tuple[str, dict[str, Any], int]],
+    program: set[str],
+    assigned: set[str],
+    atoms: set[type],
+    skipped: set[str],
+    meta: type,
+    memory: Any,
+    terms: int,
+    /,
+) -> tuple[
+    NamedObjects,
+    list[tuple[str, str, str, Any, list[Any] | None]],
+    list[tuple[str, str, str, Any]],
+    list[Any],
+]: ...
 
 # codecs.c
 def codecs_registered() -> tuple[list[Any], dict[str, Any]]: ...
@@ -221,5 +232,4 @@ def alias_fill(
 ) -> None: ...
 
 # counters.c
-def library_counters(module_name: str, namespace: dict[str, Any], /) -> list[tuple[str, str, Any]]: ...
 def counter_forward(counter: Any, number: int, /) -> None: ...

@@ -14,7 +14,7 @@ from typing import Any
 
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
-from forkpoint.capture import ambient, descriptors, liveness, mappings, preview, provenance, roots
+from forkpoint.capture import ambient, descriptors, libraries, liveness, mappings, preview, provenance, roots
 from forkpoint.encode import mapped, pickler
 from forkpoint.errors import Refused
 from forkpoint.files import AtCommit, Files
@@ -70,6 +70,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     """The child's whole work; ends in exec of the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
     at.staging.begin()
+    libraries.begin()
     mappings.hold_still(moment.mappings)
     mapped.remember(moment.mappings.text)
     faultpoints.reach("child.started")
@@ -88,7 +89,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     encoded = _encode(
         image,
         moment.stack,
-        named=roots.named(moment.found),
+        named=libraries.named(moment.found),
         reducers=reducers,
         sink=packing,
         positions={file.fd: file.offset for file in moment.opened},

@@ -17,10 +17,21 @@ from types import CodeType
 from forkpoint import ending, errors, faultpoints, limits, registry, secrecy
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
-from forkpoint.capture import ambient, descriptors, driving, forks, mappings, provenance, roots, stack, threads
+from forkpoint.capture import (
+    ambient,
+    descriptors,
+    driving,
+    forks,
+    libraries,
+    mappings,
+    provenance,
+    roots,
+    stack,
+    threads,
+)
 from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
-from forkpoint.encode import unpickler
+from forkpoint.encode import pickler, unpickler
 from forkpoint.files import Files
 from forkpoint.journal import committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
@@ -71,6 +82,7 @@ class Engine:
         self._reports: dict[str, Report] = {}
         self._status: tuple[int, bool] = (0, True)
         committer.prepare()
+        pickler.prepare()
         self.places = Places()
         self._codes: tuple[CodeType, ...] = ()
         driving.start()
@@ -237,6 +249,7 @@ class Engine:
         opened = descriptors.opened({self._lease.fd})
         found = roots.find()
         provenance.look(found.by_value)
+        libraries.mark()
         return Moment(
             point=point,
             trigger=trigger,

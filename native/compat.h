@@ -107,7 +107,9 @@ static inline const digit *forkpoint_two_digits(PyObject *number)
 }
 
 /* ---- Interpreter state that differs per version, as the child of a fork needs it (forkside.c) ---- */
+#include <internal/pycore_dict.h>
 #include <internal/pycore_interp.h>
+#include <internal/pycore_object.h>
 #include <internal/pycore_runtime.h>
 
 /* Forget calls queued with Py_AddPendingCall: they were meant for the program.
@@ -150,6 +152,37 @@ static inline PyObject *forkpoint_type_dict(PyTypeObject *cls)
     return cls->tp_dict;
 #endif
 }
+
+/* Where the attributes of an instance are that has no dict of its own yet, in the order of its class's shared keys; NULL
+   for others (3.11 pycore_object.h, _PyObject_ValuesPointer; 3.12, _PyObject_DictOrValuesPointer; 3.13, inline values). */
+static inline PyDictValues *forkpoint_instance_values(PyObject *obj)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    if (!(Py_TYPE(obj)->tp_flags & Py_TPFLAGS_INLINE_VALUES) || _PyObject_GetManagedDict(obj) != NULL) {
+        return NULL;
+    }
+    return _PyObject_InlineValues(obj)->valid ? _PyObject_InlineValues(obj) : NULL;
+#else
+    if (!(Py_TYPE(obj)->tp_flags & Py_TPFLAGS_MANAGED_DICT)) {
+        return NULL;
+    }
+#  if PY_VERSION_HEX >= 0x030c0000
+    PyDictOrValues either = *_PyObject_DictOrValuesPointer(obj);
+    return _PyDictOrValues_IsValues(either) ? _PyDictOrValues_GetValues(either) : NULL;
+#  else
+    return *_PyObject_ValuesPointer(obj);
+#  endif
+#endif
+}
+
+/* The lowest bits of a dict's version are for its watchers (Include/internal/pycore_dict.h). */
+#if PY_VERSION_HEX >= 0x030d0000
+#define FORKPOINT_DICT_VERSION_FLAGS (DICT_VERSION_INCREMENT - 1)
+#elif PY_VERSION_HEX >= 0x030c0000
+#define FORKPOINT_DICT_VERSION_FLAGS DICT_VERSION_MASK
+#else
+#define FORKPOINT_DICT_VERSION_FLAGS 0
+#endif
 
 /* No cyclic collection from here on, while gc.isenabled() and the thresholds still read as the program left them:
    a collection that is said to be running keeps every other from starting (gcmodule.c, `collecting`). */

@@ -12,8 +12,7 @@ typedef struct {
     PyObject *step;
 } count_object;
 
-/* The counter that a value is, or advances when called: borrowed, or NULL. */
-static PyObject *counter_of(PyObject *value)
+PyObject *forkpoint_counter_of(PyObject *value)
 {
     if (Py_IS_TYPE(value, count_type)) {
         return value;
@@ -32,45 +31,6 @@ static PyObject *counter_of(PyObject *value)
     return NULL;
 }
 
-/* Borrowed references all the way (drift.c says why): nothing here runs Python code. -1 with an exception set. */
-static int walk(PyObject *module, PyObject *path, PyObject *namespace, PyObject *found)
-{
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(namespace, &position, &key, &value)) {
-        if (!PyUnicode_CheckExact(key)) {
-            continue;
-        }
-        PyObject *counter = counter_of(value);
-        if (counter != NULL) {
-            PyObject *entry = PyTuple_Pack(3, path, key, counter);
-            int failed = entry == NULL || PyList_Append(found, entry) < 0;
-            Py_XDECREF(entry);
-            if (failed) {
-                return -1;
-            }
-        } else if (PyUnicode_GET_LENGTH(path) == 0 && forkpoint_is_class_of(value, module) &&
-                   walk(module, key, ((PyTypeObject *)value)->tp_dict, found) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static PyObject *library_counters(PyObject *Py_UNUSED(self), PyObject *args)
-{
-    PyObject *module, *namespace;
-    if (!PyArg_ParseTuple(args, "UO!:library_counters", &module, &PyDict_Type, &namespace)) {
-        return NULL;
-    }
-    PyObject *found = PyList_New(0), *path = PyUnicode_FromString("");
-    if (found == NULL || path == NULL || walk(module, path, namespace, found) < 0) {
-        Py_CLEAR(found);
-    }
-    Py_XDECREF(path);
-    return found;
-}
-
 /* Large steps at once: some libraries begin to count at a random number. */
 static PyObject *counter_forward(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -85,13 +45,7 @@ static PyObject *counter_forward(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(library_counters_doc,
-"library_counters(module_name, namespace) -> [(path, key, itertools.count)]\n\n"
-"Of a library module's namespace (path \"\") and those of classes it defines (path: the class's name): the counters there,\n"
-"also where only their __next__ is kept, or a function that holds one in its closure.");
-
 PyMethodDef forkpoint_counters_methods[] = {
-    {"library_counters", library_counters, METH_VARARGS, library_counters_doc},
     {"counter_forward", counter_forward, METH_VARARGS, "counter_forward(count, number): go on at `number`, never back."},
     {NULL, NULL, 0, NULL},
 };

@@ -1,5 +1,6 @@
-/* What a program has put into libraries: one walk over the namespaces of their modules, classes and instances, done in
-   every child. */
+/* What in libraries is the program's own, and where in their tables it has put something. */
+#include "drift.h"
+
 #include "parts.h"
 
 #include <string.h>
@@ -86,6 +87,9 @@ static int wraps_programs(PyObject *value, PyObject *program, int depth)
     if (type == &PyStaticMethod_Type || type == &PyClassMethod_Type) {
         return part_is_programs(value, type == &PyStaticMethod_Type ? static_part : class_part, program, depth);
     }
+    if (!(type->tp_flags & Py_TPFLAGS_HEAPTYPE)) {
+        return 0; /* as nearly all are: numbers, texts, what descriptors C code has */
+    }
     if (strcmp(type->tp_name, "functools.partial") == 0) {
         return attribute_is_programs(value, "func", program, depth);
     }
@@ -130,7 +134,7 @@ static int is_table(PyObject *value)
            strcmp(Py_TYPE(value)->tp_name, "collections.defaultdict") == 0;
 }
 
-static int is_holder(PyObject *value)
+int forkpoint_is_holder(PyObject *value)
 {
     return is_table(value) || PyList_CheckExact(value) || PySet_CheckExact(value);
 }
@@ -166,8 +170,7 @@ static int next_entry(PyObject *holder, Py_ssize_t *position, PyObject **key, Py
     return PyDict_Next(holder, position, key, value);
 }
 
-/* A new list of the keys, indexes or elements at which a holder has what is the program's. */
-static PyObject *places_within(PyObject *holder, PyObject *program)
+PyObject *forkpoint_places_within(PyObject *holder, PyObject *program)
 {
     PyObject *places = PyList_New(0), *key, *value;
     if (places == NULL) {
@@ -184,100 +187,6 @@ static PyObject *places_within(PyObject *holder, PyObject *program)
     return places;
 }
 
-typedef struct {
-    PyObject *program;  /* set of names of the program's modules; borrowed */
-    PyObject *assigned; /* set of attribute names; borrowed */
-    PyObject *found;    /* list; borrowed */
-} search;
-
-/* Adds (path, key, value, places or None) to the list if the entry is drift; -1 on error. */
-static int look_at(PyObject *path, PyObject *key, PyObject *value, const search *s)
-{
-    PyObject *places = NULL;
-    int own = PySet_Contains(s->assigned, key);
-    if (own == 0) {
-        own = is_programs(value, s->program, 0);
-    }
-    if (own < 0) {
-        return -1;
-    }
-    if (!own) {
-        if (!is_holder(value)) {
-            return 0;
-        }
-        places = places_within(value, s->program);
-        if (places == NULL) {
-            return -1;
-        }
-        if (PyList_GET_SIZE(places) == 0) {
-            Py_DECREF(places);
-            return 0;
-        }
-    }
-    PyObject *entry = PyTuple_Pack(4, path, key, value, places != NULL ? places : Py_None);
-    int failed = entry == NULL || PyList_Append(s->found, entry) < 0;
-    Py_XDECREF(entry);
-    Py_XDECREF(places);
-    return failed ? -1 : 0;
-}
-
-int forkpoint_is_class_of(PyObject *value, PyObject *module)
-{
-    PyObject *name = PyType_Check(value) ? forkpoint_module_of((PyTypeObject *)value) : NULL;
-    return name != NULL && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
-}
-
-static int walk(PyObject *module, PyObject *path, PyObject *namespace, const search *s)
-{
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(namespace, &position, &key, &value)) {
-        if (!PyUnicode_CheckExact(key) || PyModule_Check(value)) {
-            continue;
-        }
-        if (look_at(path, key, value, s) < 0) {
-            return -1;
-        }
-        if (PyUnicode_GET_LENGTH(path) > 0) {
-            continue;
-        }
-        PyObject *within = NULL;
-        if (forkpoint_is_class_of(value, module)) {
-            within = ((PyTypeObject *)value)->tp_dict;
-        } else if (forkpoint_is_python_class(Py_TYPE(value)) && !PyType_Check(value)) {
-            PyObject **place = _PyObject_GetDictPtr(value);
-            within = place != NULL ? *place : NULL;
-        }
-        if (within != NULL && walk(module, key, within, s) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* drifted(module_name, namespace, program, assigned) -> list of (path, key, value, None | list of places)
-
-   What of a library module's namespace (path "") and of the namespaces of classes it defines and of instances it holds
-   (path: the name of the class or instance) is the program's own (a function or class it defines, an instance of such a
-   class, a wrapper of one), or whose name is in `assigned`; and dicts, lists and sets that hold such elements, with their
-   keys, indexes or the elements themselves. `program` is the set of names of the program's modules. */
-static PyObject *drifted(PyObject *Py_UNUSED(self), PyObject *args)
-{
-    PyObject *module, *namespace;
-    search s;
-    if (!PyArg_ParseTuple(args, "UO!O!O!", &module, &PyDict_Type, &namespace, &PySet_Type, &s.program, &PySet_Type, &s.assigned)) {
-        return NULL;
-    }
-    s.found = PyList_New(0);
-    PyObject *path = PyUnicode_FromString("");
-    int failed = s.found == NULL || path == NULL || walk(module, path, namespace, &s) < 0;
-    Py_XDECREF(path);
-    if (failed) {
-        Py_CLEAR(s.found);
-    }
-    return s.found;
-}
-
 /* is_programs(value, program): does the program define it, or what it wraps, or its class? */
 static PyObject *py_is_programs(PyObject *Py_UNUSED(self), PyObject *args)
 {
@@ -290,7 +199,6 @@ static PyObject *py_is_programs(PyObject *Py_UNUSED(self), PyObject *args)
 }
 
 PyMethodDef forkpoint_drift_methods[] = {
-    {"drifted", drifted, METH_VARARGS, "Entries of a library's namespace that the program put there."},
     {"is_programs", py_is_programs, METH_VARARGS, "Is the object the program's own?"},
     {NULL, NULL, 0, NULL},
 };

@@ -10,6 +10,25 @@ int forkpoint_is_python_class(PyTypeObject *cls)
     return cls->tp_dealloc == subtype_dealloc;
 }
 
+int forkpoint_instance_next(PyObject *obj, Py_ssize_t *position, PyObject **key, PyObject **value)
+{
+    PyDictValues *values = forkpoint_instance_values(obj);
+    if (values == NULL) {
+        PyObject **dict = _PyObject_GetDictPtr(obj);
+        return dict != NULL && *dict != NULL && PyDict_Next(*dict, position, key, value);
+    }
+    PyDictKeysObject *keys = ((PyHeapTypeObject *)Py_TYPE(obj))->ht_cached_keys;
+    while (*position < keys->dk_nentries && values->values[*position] == NULL) {
+        ++*position;
+    }
+    if (*position >= keys->dk_nentries) {
+        return 0;
+    }
+    *key = DK_UNICODE_ENTRIES(keys)[*position].me_key;
+    *value = values->values[(*position)++];
+    return 1;
+}
+
 /* is_python_class(cls): was it made by a class statement or type(), not by C code? */
 static PyObject *is_python_class(PyObject *Py_UNUSED(module), PyObject *cls)
 {

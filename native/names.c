@@ -31,149 +31,6 @@ static int note(const search *s, PyObject *value, PyObject *path)
     return failed ? -1 : 0;
 }
 
-/* Classes, functions and modules carry their own names; atoms need none. -1 on error. */
-static int passed_over(PyObject *key, PyObject *value, const search *s)
-{
-    if (!PyUnicode_CheckExact(key) || PyModule_CheckExact(value) || PyFunction_Check(value) ||
-        PyCFunction_CheckExact(value) || PyType_Check(value)) {
-        return 1;
-    }
-    int found = PySet_Contains(s->atoms, (PyObject *)Py_TYPE(value));
-    return found != 0 ? found : PySet_Contains(s->skipped, key);
-}
-
-static int note_default(const search *s, PyObject *value, PyObject *cls, PyObject *function, const char *among, PyObject *at)
-{
-    PyObject *path = cls == NULL ? PyUnicode_FromFormat("%U.%s.[%S]", function, among, at)
-                                 : PyUnicode_FromFormat("%U.%U.%s.[%S]", cls, function, among, at);
-    int failed = path == NULL || note(s, value, path) < 0;
-    Py_XDECREF(path);
-    return failed ? -1 : 0;
-}
-
-/* Is this what a library marks a missing argument with: an instance of a class written in Python? -1 on error. */
-static int is_marker(PyObject *value, PyObject *function, const search *s)
-{
-    if (!forkpoint_is_python_class(Py_TYPE(value))) {
-        return 0;
-    }
-    int own = forkpoint_is_programs(function, s->program);
-    if (own == 0) {
-        own = forkpoint_is_programs(value, s->program);
-    }
-    return own < 0 ? -1 : !own;
-}
-
-/* The defaults of a function: `def f(x=_DEFAULT)` compares with that very object, which may have no other name. */
-static int name_defaults(PyObject *function, PyObject *cls, PyObject *key, const search *s)
-{
-    PyObject *defaults = PyFunction_GET_DEFAULTS(function), *named = PyFunction_GET_KW_DEFAULTS(function);
-    for (Py_ssize_t i = 0; defaults != NULL && i < PyTuple_GET_SIZE(defaults); i++) {
-        int marker = is_marker(PyTuple_GET_ITEM(defaults, i), function, s);
-        PyObject *at = marker > 0 ? PyLong_FromSsize_t(i) : NULL;
-        int failed = marker < 0 || (marker > 0 && (at == NULL || note_default(s, PyTuple_GET_ITEM(defaults, i), cls, key,
-                                                                              "__defaults__", at) < 0));
-        Py_XDECREF(at);
-        if (failed) {
-            return -1;
-        }
-    }
-    PyObject *name, *value;
-    Py_ssize_t position = 0;
-    while (named != NULL && PyDict_Next(named, &position, &name, &value)) {
-        int marker = is_marker(value, function, s);
-        if (marker < 0 || (marker > 0 && note_default(s, value, cls, key, "__kwdefaults__", name) < 0)) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* `cls` is the key of the class whose namespace this is, or NULL for a module's. */
-static int name_in(PyObject *namespace, PyObject *cls, const search *s)
-{
-    PyObject *key, *value;
-    Py_ssize_t position = 0;
-    while (PyDict_Next(namespace, &position, &key, &value)) {
-        if (PyFunction_Check(value) && PyUnicode_CheckExact(key) && name_defaults(value, cls, key, s) < 0) {
-            return -1;
-        }
-        int skip = passed_over(key, value, s);
-        if (skip == 0) {
-            skip = forkpoint_is_programs(value, s->program);
-        }
-        if (skip < 0) {
-            return -1;
-        }
-        if (skip) {
-            continue;
-        }
-        PyObject *path = cls == NULL ? Py_NewRef(key) : PyUnicode_FromFormat("%U.%U", cls, key);
-        int failed = path == NULL || note(s, value, path) < 0;
-        Py_XDECREF(path);
-        if (failed) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* Does `__module__` of this class say so? As type_module (Objects/typeobject.c) finds it. */
-static int is_class_of(PyTypeObject *cls, PyObject *module)
-{
-    if (cls->tp_flags & Py_TPFLAGS_HEAPTYPE) {
-        PyObject *name = forkpoint_module_of(cls);
-        return name != NULL && PyUnicode_CheckExact(name) && PyUnicode_Compare(name, module) == 0;
-    }
-    const char *dot = strrchr(cls->tp_name, '.');
-    Py_ssize_t length;
-    const char *name = PyUnicode_AsUTF8AndSize(module, &length);
-    if (name == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    if (dot == NULL) {
-        return strcmp(name, "builtins") == 0;
-    }
-    return dot - cls->tp_name == length && memcmp(cls->tp_name, name, (size_t)length) == 0;
-}
-
-static int arguments(PyObject *args, search *s, PyObject **namespace)
-{
-    return PyArg_ParseTuple(args, "O!O!UO!O!O!O!", &PyDict_Type, &s->found, &PyList_Type, &s->kept, &s->module, &PyDict_Type,
-                            namespace, &PySet_Type, &s->atoms, &PySet_Type, &s->program, &PySet_Type, &s->skipped);
-}
-
-/* name_objects(found, kept, module_name, namespace, atoms, program, skipped): adds to `found` what the module's namespace
-   holds, but for classes, functions, modules, atoms and what is the program's own. */
-static PyObject *name_objects(PyObject *Py_UNUSED(self), PyObject *args)
-{
-    search s;
-    PyObject *namespace;
-    if (!arguments(args, &s, &namespace) || name_in(namespace, NULL, &s) < 0) {
-        return NULL;
-    }
-    Py_RETURN_NONE;
-}
-
-/* name_class_objects(the same): of the namespaces of the classes that the module defines. */
-static PyObject *name_class_objects(PyObject *Py_UNUSED(self), PyObject *args)
-{
-    search s;
-    PyObject *namespace, *key, *value;
-    if (!arguments(args, &s, &namespace)) {
-        return NULL;
-    }
-    Py_ssize_t position = 0;
-    while (PyDict_Next(namespace, &position, &key, &value)) {
-        if (PyUnicode_CheckExact(key) && PyType_Check(value) && is_class_of((PyTypeObject *)value, s.module) &&
-            name_in(forkpoint_type_dict((PyTypeObject *)value), key, &s) < 0) {
-            return NULL;
-        }
-    }
-    Py_RETURN_NONE;
-}
-
 static int is_callable(PyObject *value)
 {
     return PyType_Check(value) || PyFunction_Check(value) || PyCFunction_CheckExact(value);
@@ -202,17 +59,21 @@ static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* key_of(namespace, obj) -> the first text under which a namespace holds this class or function, or None */
-static PyObject *key_of(PyObject *Py_UNUSED(self), PyObject *args)
+/* whereabouts(namespaces, obj) -> (index, key): in which of a list of namespaces and under which text a class or function
+   is found first, or None */
+static PyObject *whereabouts(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *namespace, *obj, *key, *value;
-    if (!PyArg_ParseTuple(args, "O!O", &PyDict_Type, &namespace, &obj)) {
+    PyObject *namespaces, *obj, *key, *value;
+    if (!PyArg_ParseTuple(args, "O!O", &PyList_Type, &namespaces, &obj)) {
         return NULL;
     }
-    Py_ssize_t position = 0;
-    while (is_callable(obj) && PyDict_Next(namespace, &position, &key, &value)) {
-        if (value == obj && PyUnicode_CheckExact(key)) {
-            return Py_NewRef(key);
+    for (Py_ssize_t i = 0; is_callable(obj) && i < PyList_GET_SIZE(namespaces); i++) {
+        PyObject *namespace = PyList_GET_ITEM(namespaces, i);
+        Py_ssize_t position = 0;
+        while (PyDict_Check(namespace) && PyDict_Next(namespace, &position, &key, &value)) {
+            if (value == obj && PyUnicode_CheckExact(key)) {
+                return Py_BuildValue("nO", i, key);
+            }
         }
     }
     Py_RETURN_NONE;
@@ -237,9 +98,7 @@ static PyObject *fingerprint(PyObject *Py_UNUSED(self), PyObject *dict)
 
 PyMethodDef forkpoint_names_methods[] = {
     {"fingerprint", fingerprint, METH_O, "What a dict holds, by identity, as a number."},
-    {"key_of", key_of, METH_VARARGS, "The name under which a namespace holds a class or function, or None."},
-    {"name_objects", name_objects, METH_VARARGS, "Name what a library module's namespace holds."},
-    {"name_class_objects", name_class_objects, METH_VARARGS, "Name what the namespaces of its classes hold."},
+    {"whereabouts", whereabouts, METH_VARARGS, "Which namespace holds a class or function under which name, or None."},
     {"name_callables", name_callables, METH_VARARGS, "Name the classes and functions of a library's namespace."},
     {NULL, NULL, 0, NULL},
 };

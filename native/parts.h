@@ -1,6 +1,6 @@
 /* Each .c file is one part: it exports a method table and an init function; module.c only lists them. chain.c has none:
    it serves guard.c (guard.h); nor have folds.c and sorts.c, which serve drive.c and drivers.c
-   (drive.h), imports.c (imports.h), streaming.c (streaming.h), nor maps.c (maps.h), heap.c (heap.h), identities.c
+   (drive.h), imports.c (imports.h), streaming.c (streaming.h), natures.c (natures.h), nor maps.c (maps.h), heap.c (heap.h), identities.c
    (identities.h) and addresses.c (addresses.h), which serve several. */
 #ifndef FORKPOINT_PARTS_H
 #define FORKPOINT_PARTS_H
@@ -10,6 +10,7 @@
 #define FORKPOINT_PARTS(X)                                                        \
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
+    X(settled) X(named) X(survey)                                                 \
     X(forkside) X(keeper) X(staging) X(rewritten) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
     X(clocks) X(codecs) X(plainly) X(counters) X(aliases) X(type_variables)
 
@@ -44,8 +45,8 @@ extern int forkpoint_is_programs(PyObject *value, PyObject *program);
 /* `__module__` of a class made at run time; borrowed, or NULL. Defined in drift.c. */
 extern PyObject *forkpoint_module_of(PyTypeObject *cls);
 
-/* Is this a class that the module of this name defines, whose attributes can be changed? Defined in drift.c. */
-extern int forkpoint_is_class_of(PyObject *value, PyObject *module);
+/* The itertools.count that a value is, or advances when called: borrowed, or NULL. Defined in counters.c. */
+extern PyObject *forkpoint_counter_of(PyObject *value);
 
 /* Where objects of this type hold what they show as this attribute (descrobject.h, PyMemberDescrObject); -1 with an
    exception set. Defined in drift.c. */
@@ -53,5 +54,8 @@ extern Py_ssize_t forkpoint_member_offset(PyTypeObject *type, const char *attrib
 
 /* Was it made by a class statement or type(), not by C code? Defined in instances.c. */
 extern int forkpoint_is_python_class(PyTypeObject *cls);
+
+/* As PyDict_Next() for the attributes of an instance, without making a dict of them. Defined in instances.c. */
+extern int forkpoint_instance_next(PyObject *obj, Py_ssize_t *position, PyObject **key, PyObject **value);
 
 #endif

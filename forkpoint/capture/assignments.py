@@ -10,7 +10,9 @@ import functools
 import sys
 import types
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final
 
@@ -44,28 +46,39 @@ def find(modules: Iterable[ModuleType]) -> Assigned:
     """What the code of these modules, and of the frames of this thread, assigns. Calls nothing of the program's."""
     found = Assigned()
     seen: set[CodeType] = set()
+    running: set[int] = set()
     frame: FrameType | None = sys._getframe()
     while frame is not None:
         if frame.f_globals.get("__name__", "").partition(".")[0] != "forkpoint":
             _collect(frame.f_code, frame.f_globals, found, seen)
+            if frame.f_code.co_name == "<module>" and frame.f_locals is frame.f_globals:
+                running.add(id(frame.f_globals))
         frame = frame.f_back
     for module in modules:
-        for code in _codes(module):
+        for code in _codes(module, is_running=id(vars(module)) in running):
             _collect(code, vars(module), found, seen)
     return found
 
 
-def _codes(module: ModuleType) -> Iterator[CodeType]:
-    """The module's body, as compiled from its source, and the functions it holds: together nearly all of its code."""
-    import linecache
-
-    filename = getattr(module, "__file__", None)
-    if isinstance(filename, str):
-        body = _compiled(filename, "".join(linecache.getlines(filename)))
-        if body is not None:
-            yield body
+def _codes(module: ModuleType, *, is_running: bool) -> Iterator[CodeType]:
+    """The module's body, and the functions it holds: together nearly all of its code. A body that runs is known."""
+    body = None if is_running else _body(module)
+    if body is not None:
+        yield body
     for value in list(vars(module).values()):
         yield from _of_value(value)
+
+
+def _body(module: ModuleType) -> CodeType | None:
+    """As Python keeps it compiled (`__pycache__`), or from its source."""
+    import linecache
+
+    filename, spec = getattr(module, "__file__", None), getattr(module, "__spec__", None)
+    loader = getattr(spec, "loader", None)
+    if type(loader) is SourceFileLoader and loader.path == filename:
+        with suppress(OSError, ImportError, SyntaxError, ValueError, EOFError):
+            return loader.get_code(loader.name)
+    return _compiled(filename, "".join(linecache.getlines(filename))) if isinstance(filename, str) else None
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,50 +8,16 @@ import os
 import site
 import sys
 import sysconfig
-import types
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.capture import assignments
 
 _OWN_PACKAGE: Final = "forkpoint"
 
 _CYTHON_PREFIXES: Final = ("_cython_", "cython_runtime")
 """Modules that Cython's extension modules make by hand."""
-
-_ATOMS: Final = {
-    type(None),
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    tuple,
-    type(...),
-    type(NotImplemented),
-    types.CodeType,
-    types.CellType,
-    types.GetSetDescriptorType,
-    types.MemberDescriptorType,
-    types.MethodDescriptorType,
-    types.WrapperDescriptorType,
-    types.ClassMethodDescriptorType,
-    types.MappingProxyType,
-    property,
-    staticmethod,
-    classmethod,
-}
-"""What has no identity worth keeping, or is named through the class that holds it."""
-
-_SYS_NAMES: Final = frozenset(
-    {"modules", "path", "path_hooks", "meta_path", "path_importer_cache", "flags", "version_info", "implementation"}
-    | {"hash_info", "float_info", "int_info", "thread_info", "builtin_module_names", "stdlib_module_names"}
-    | {"__stdin__", "__stdout__", "__stderr__", "warnoptions", "_xoptions", "__excepthook__", "__displayhook__"}
-)
-"""Of `sys`, only what the interpreter makes; `sys.stdout` or `sys.excepthook` may be the program's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,89 +121,3 @@ def _can_import(name: str, module: Any) -> bool:
         return False
     spec = getattr(module, "__spec__", None)
     return spec is not None and getattr(spec, "name", None) == name
-
-
-_EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__"}
-"""Names in every module's namespace, which name nothing of its own."""
-
-
-_MADE_ON_DEMAND: Final = (("threadpoolctl", "ThreadpoolController"), ("rich.console", "Console"))
-"""Classes of objects that libraries keep in a global once they have needed one: a fresh import has none to be named."""
-
-
-def _not_named() -> set[type]:
-    """Types whose objects are saved by what they are wherever they are found."""
-    found = {getattr(sys.modules.get(module), name, None) for module, name in _MADE_ON_DEMAND}
-    return _ATOMS | {kind for kind in found if isinstance(kind, type)}
-
-
-_kept: list[object] = []
-"""What `named` has named: alive for as long as the ids stand for it, which in a child is to its end."""
-
-
-def named(roots: Roots) -> dict[int, tuple[str, str]]:
-    """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
-
-    Functions, classes and modules are not in it (they carry their own names), nor are atoms, nor what the program put
-    into a library: an object of a class, or a function, that a by-value module defines, or what its code assigns there.
-    """
-    program = {module.__name__ for module in roots.by_value} | {"__main__"}
-    own = {id(module) for module in roots.by_value}
-    passed_over = _not_named()
-    result: dict[int, tuple[str, str]] = {}
-    _kept.clear()
-    entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
-    libraries = [
-        (name, vars(module)) for name, module in entries if isinstance(module, ModuleType) and id(module) not in own
-    ]
-    for name, namespace in libraries:
-        if name == "sys":
-            offered = {key: value for key, value in namespace.items() if key in _SYS_NAMES}
-            _native.name_objects(result, _kept, name, offered, passed_over, program, _EVERYWHERE)
-            _name_standard_streams(result)
-        else:
-            _native.name_objects(result, _kept, name, namespace, passed_over, program, _EVERYWHERE)
-    for name, namespace in libraries:
-        _native.name_class_objects(result, _kept, name, namespace, passed_over, program, _EVERYWHERE)
-    _leave_assigned(result, roots)
-    return result
-
-
-def _leave_assigned(result: dict[int, tuple[str, str]], roots: Roots) -> None:
-    """What lies in a library because the program's code puts it there: its name would lead nowhere after a restore."""
-    for owner, name in assignments.find(roots.by_value).targets:
-        if not issubclass(type(owner), ModuleType | type):
-            continue  # instances' attributes have no names; and not isinstance: asking a tombstone is touching it
-        value = vars(owner).get(name)
-        place = result.get(id(value))
-        if place is not None and place[1].rpartition(".")[2] == name and owner is _at(place):
-            del result[id(value)]
-
-
-def _at(place: tuple[str, str]) -> Any:
-    """The module or class that offers what has this name."""
-    loaded = sys.modules.get(place[0])
-    path = place[1].rpartition(".")[0]
-    return getattr(loaded, path, None) if path else loaded
-
-
-def _name_standard_streams(result: dict[int, tuple[str, str]]) -> None:
-    """The process's own descriptors 0 to 2 are the new process's after a restore, whatever object wraps them."""
-    for name in ("stdin", "stdout", "stderr"):
-        for stream_name in (f"__{name}__", name):
-            stream = getattr(sys, stream_name)
-            path = stream_name
-            while stream is not None and _is_descriptor(stream, name):
-                result.setdefault(id(stream), ("sys", path))
-                attribute = "buffer" if hasattr(stream, "buffer") else "raw"
-                stream = getattr(stream, attribute, None)
-                path = f"{path}.{attribute}"
-
-
-def _is_descriptor(stream: Any, name: str) -> bool:
-    if type(stream).__module__ not in ("_io", "io") and not type(stream).__module__.startswith(_OWN_PACKAGE):
-        return False
-    try:
-        return bool(stream.fileno() == ("stdin", "stdout", "stderr").index(name))
-    except (OSError, ValueError, AttributeError):
-        return False

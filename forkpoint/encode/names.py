@@ -81,8 +81,7 @@ class Names:
     def __init__(self, by_value: Collection[Any], named: Mapping[int, tuple[str, str]]) -> None:
         self.by_value = {module.__name__ for module in by_value} | {"__main__"}
         self._own = {id(module) for module in by_value}
-        self.named = dict(named)
-        self.named[id(_native.NULL)] = ("forkpoint._native", "NULL")
+        self.named = named
         self.namespaces = {id(module.__dict__): name for name, module in _modules()}
         self._offered: dict[int, tuple[str, str]] | None = None
         self._variables: dict[int, tuple[str, str]] | None = None
@@ -127,10 +126,9 @@ class Names:
             return self._offers().get(id(obj))
         if _native.is_programs(obj, self.by_value):
             return None
-        for name, module in _modules():
-            if id(module) not in self._own and (key := _native.key_of(module.__dict__, obj)) is not None:
-                return name, key
-        return None
+        libraries = [(name, module.__dict__) for name, module in _modules() if id(module) not in self._own]
+        found = _native.whereabouts([namespace for _, namespace in libraries], obj)
+        return (libraries[found[0]][0], found[1]) if found is not None else None
 
     def _of_instance(self, meta: type) -> tuple[str, str] | None:
         """A metaclass that no module offers (those of ctypes), through a library's class of it."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from forkpoint import _native
 from forkpoint.encode import paths, preamble, texts
 from forkpoint.encode.pods import OBJECTS, StreamWriter
-from forkpoint.encode.reducers import FINISH
+from forkpoint.encode.reducers import FINISH, REGISTERED
 from forkpoint.encode.session import Session
 from forkpoint.encode.tombstones import inscribe
 from forkpoint.model import ChunkSink, Encoded, ProgramImage, Reducer, Saved, Tombstone, Variable
@@ -38,6 +38,11 @@ class _Pickler(pickle.Pickler):
         super().__init__(writer, protocol=5)
 
 
+def prepare() -> None:
+    """In the program, once: what every child would have to import."""
+    REGISTERED.load()
+
+
 def encode(
     image: ProgramImage,
     *,
@@ -51,8 +56,8 @@ def encode(
 ) -> Encoded:
     """Store the image in `sink`; the pods that restore it.
 
-    `named`: see `capture.roots.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor as
-    they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
+    `named`: see `capture.libraries.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor
+    as they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
     `preview` makes the summaries of variables. `unread`: slots of frames that are saved after all else, so that what is
     found then, is found nowhere else (`ReduceContext.unread`).
     Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.

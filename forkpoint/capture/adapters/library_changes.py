@@ -22,13 +22,11 @@ from types import MappingProxyType, ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.capture import assignments, roots
+from forkpoint.capture import libraries, roots
 from forkpoint.capture.adapters._quiet import Quiet
+from forkpoint.capture.assignments import Assigned
 
 _SIMPLE: Final = (type(None), bool, int, float, complex, str, bytes)
-
-_ELSEWHERE: Final = frozenset({"sys", "forkpoint", "site", "sitecustomize", "usercustomize"})
-"""Top-level names whose state has an adapter of its own (`interpreter`), or is ours."""
 
 Change = tuple[str, str, str, Any]
 """Module, path of the class or instance in it ("" for the module itself), name, value."""
@@ -37,16 +35,7 @@ Element = tuple[str, str, str, Any, Any]
 """As a `Change`, for a dict, list or set at that place: its key or index (for a set the element), and what is there."""
 
 
-def _libraries(own: set[int]) -> list[tuple[str, ModuleType]]:
-    entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
-    return [
-        (name, module)
-        for name, module in entries
-        if isinstance(module, ModuleType) and id(module) not in own and name.partition(".")[0] not in _ELSEWHERE
-    ]
-
-
-def _properties(assigned: assignments.Assigned, names: set[str], own: set[int]) -> list[Change]:
+def _properties(assigned: Assigned, names: set[str], own: set[int]) -> list[Change]:
     """Of a library's instances, what the program's code assigns where no namespace shows it."""
     wanted: dict[int, list[str]] = {}
     for owner, name in assigned.targets:
@@ -54,8 +43,8 @@ def _properties(assigned: assignments.Assigned, names: set[str], own: set[int]) 
             if name not in (_native.instance_dict(owner)[0] or ()):
                 wanted.setdefault(id(owner), []).append(name)
     found: list[Change] = []
-    for module, loaded in _libraries(own) if wanted else ():
-        for path, owner in list(vars(loaded).items()):
+    for module, namespace in libraries.changeable(own) if wanted else ():
+        for path, owner in list(namespace.items()):
             for name in wanted.pop(id(owner), ()):
                 with suppress(Exception):  # what cannot be read was not assigned after all
                     found.append((module, path, name, getattr(owner, name)))
@@ -98,27 +87,25 @@ class _LibraryChanges(Quiet):
     module = "builtins"
 
     def capture(self, before: None) -> dict[str, Any]:
-        program = roots.find().by_value
-        names = {module.__name__ for module in program} | {"__main__"}
-        assigned = assignments.find(program)
-        targets = {(id(owner), name) for owner, name in assigned.targets}
+        found = roots.find()
+        survey = libraries.look(found)
+        names = {module.__name__ for module in found.by_value} | {"__main__"}
+        targets = {(id(owner), name) for owner, name in survey.assigned.targets}
         own: list[Change] = []
         candidates: list[Change] = []
         elements: list[Element] = []
-        by_value = {id(module) for module in program}
-        for module, loaded in _libraries(by_value):
-            for path, key, value, places in _native.drifted(module, vars(loaded), names, assigned.names):
-                owner = _owner(module, path)
-                if places is not None:
-                    is_set = isinstance(value, set)
-                    elements += [(module, path, key, place, place if is_set else value[place]) for place in places]
-                elif (id(owner), key) in targets or _native.is_programs(value, names):
-                    own.append((module, path, key, value))
-                elif not isinstance(owner, (type, ModuleType)):
-                    continue  # an instance's attributes change while the library works
-                elif isinstance(value, _SIMPLE) or _is_from_elsewhere(module, path, key, value):
-                    candidates.append((module, path, key, value))
-        properties = _properties(assigned, names, by_value)
+        for module, path, key, value, places in survey.drifted:
+            owner = _owner(module, path)
+            if places is not None:
+                is_set = isinstance(value, set)
+                elements += [(module, path, key, place, place if is_set else value[place]) for place in places]
+            elif (id(owner), key) in targets or _native.is_programs(value, names):
+                own.append((module, path, key, value))
+            elif not isinstance(owner, (type, ModuleType)):
+                continue  # an instance's attributes change while the library works
+            elif isinstance(value, _SIMPLE) or _is_from_elsewhere(module, path, key, value):
+                candidates.append((module, path, key, value))
+        properties = _properties(survey.assigned, names, {id(module) for module in found.by_value})
         return {"own": own, "candidates": candidates, "elements": elements, "properties": properties}
 
     def restore(self, state: dict[str, Any]) -> None:

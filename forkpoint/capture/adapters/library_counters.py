@@ -8,13 +8,11 @@ number for itself.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
-from types import ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.capture import roots
+from forkpoint.capture import libraries, roots
 from forkpoint.capture.adapters._quiet import Quiet
 
 _BY_ONE: Final = re.compile(r"count\((\d{1,18})\)")
@@ -25,14 +23,11 @@ Place = tuple[str, str, str]
 
 def _counters() -> Iterator[tuple[Place, Any, int]]:
     """Where libraries have counters by one, the counters, and the next number of each."""
-    own = {id(module) for module in roots.find().by_value}
-    entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
-    for name, module in entries:
-        if isinstance(module, ModuleType) and id(module) not in own:
-            for path, key, counter in _native.library_counters(name, vars(module)):
-                by_one = _BY_ONE.fullmatch(repr(counter))
-                if by_one:
-                    yield (name, path, key), counter, int(by_one[1])
+    for *place, counter in libraries.look(roots.find()).counters:
+        by_one = _BY_ONE.fullmatch(repr(counter))
+        if by_one:
+            module, path, name = place
+            yield (module, path, name), counter, int(by_one[1])
 
 
 class _Counters(Quiet):

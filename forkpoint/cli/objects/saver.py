@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from forkpoint.capture import ambient, descriptors, roots
+from forkpoint.capture import ambient, descriptors, libraries, roots
 from forkpoint.capture.adapters import _memory
 from forkpoint.cli.objects import catalogue, picture
 from forkpoint.encode.pickler import encode
@@ -114,7 +114,7 @@ def _write(module: Any, path: Path, opened: tuple[descriptors.OpenFile, ...], be
     chunks = Chunks()
     encoded = encode(
         image,
-        named=roots.named(own),
+        named=libraries.named(own),
         reducers=ambient.reducers(),
         sink=chunks,
         positions={file.fd: file.offset for file in opened},

@@ -26,8 +26,8 @@ from in_memory import dumps, loads
 
 from forkpoint import secrecy
 from forkpoint.capture import adapters as adapter_files
-from forkpoint.capture import ambient, provenance
-from forkpoint.capture.adapters import environment, library_changes, tracing, warning_filters
+from forkpoint.capture import ambient, libraries, provenance
+from forkpoint.capture.adapters import environment, tracing, warning_filters
 from forkpoint.errors import ForkpointWarning, RestoreFailed
 
 
@@ -37,7 +37,7 @@ def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("stdin", "stdout", "stderr"):
         monkeypatch.setattr(sys, name, getattr(sys, f"__{name}__"))
     # What all test modules together do to libraries is no program's; test_library_changes runs programs of its own.
-    monkeypatch.setattr(library_changes, "_libraries", lambda own: [])
+    monkeypatch.setattr(libraries, "_ELSEWHERE", {name.partition(".")[0] for name in sys.modules})
     named = list(logging.Logger.manager.loggerDict.values())
     loggers = [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
     handlers = [list(logger.handlers) for logger in loggers]

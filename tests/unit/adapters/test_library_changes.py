@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from forkpoint.capture import assignments, roots
+from forkpoint.capture import assignments, libraries, roots
 from forkpoint.capture.adapters import library_changes
 from forkpoint.encode import tombstones
 
@@ -65,7 +65,7 @@ def test_what_was_not_restored_is_not_touched_by_looking(run: Run) -> None:
     module.lost = module.C.lost = tombstones.make("lost", "thing", "gone")
     exec("def set():\n    lost.flag = lost.part.flag = 1\n", vars(module))
     assert {"found", "flag"} <= assignments.find([module]).names
-    roots.named(roots.find())
+    libraries.named(roots.find())
 
 
 def test_own_functions_wrappers_instances_and_elements_are_the_programs_wherever_they_lie(
@@ -114,7 +114,7 @@ def test_what_the_program_made_of_library_parts_is_saved_and_not_named(
 ) -> None:
     monkeypatch.setattr(json, "table", None, raising=False)
     module = run("import json\njson.table = json.again = {'a': [1]}\n")
-    assert id(module.json.table) not in roots.named(roots.find())
+    assert id(module.json.table) not in libraries.named(roots.find())
     assert ("json", "", "table", {"a": [1]}) in changes()["own"]
     del json.again  # type: ignore[attr-defined]
 

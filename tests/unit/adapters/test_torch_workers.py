@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.data import DataLoader
 
-from forkpoint.capture import ambient, forks, roots, threads
+from forkpoint.capture import ambient, forks, libraries, roots, threads
 from forkpoint.encode.pickler import encode
 from forkpoint.encode.unpickler import decode
 from forkpoint.errors import Refused
@@ -98,7 +98,7 @@ class Saved:
         before = adapter.before_fork()
         only = roots.Roots((program,), roots.find().imports)
         image = ProgramImage((program,), only.imports, None, {NAME: adapter.capture(before)})
-        self.pods = encode(image, named=roots.named(only), reducers=ambient.reducers(), sink=self.store).pods
+        self.pods = encode(image, named=libraries.named(only), reducers=ambient.reducers(), sink=self.store).pods
         self.random = torch.get_rng_state()
 
     def again(self) -> Any:

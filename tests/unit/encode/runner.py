@@ -11,7 +11,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-from forkpoint.capture import roots
+from forkpoint.capture import libraries, roots
 from forkpoint.encode.pickler import encode
 from forkpoint.encode.unpickler import decode, decode_preamble
 from forkpoint.model import ProgramImage
@@ -44,7 +44,7 @@ def store_all(modules: list[Any], store_path: Path) -> str:
     """Encode the modules; the tombstones, as JSON."""
     found = roots.find()
     image = ProgramImage(modules, [name for name in found.imports if name not in ("runner",)], None, {})
-    named = roots.named(roots.Roots(tuple(modules), found.imports))
+    named = libraries.named(roots.Roots(tuple(modules), found.imports))
     store = MemoryStore()
     encoded = encode(image, named=named, reducers={}, sink=store)
     store.save(store_path, encoded)

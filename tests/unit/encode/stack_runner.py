@@ -8,7 +8,7 @@ import types
 from pathlib import Path
 from typing import Any
 
-from forkpoint.capture import roots, stack
+from forkpoint.capture import libraries, roots, stack
 from forkpoint.encode.pickler import encode
 from forkpoint.encode.unpickler import decode, decode_preamble
 from forkpoint.model import ProgramImage
@@ -67,7 +67,7 @@ def save(path: Path) -> None:
         captured = stack.capture("call")
         store = MemoryStore()
         image = ProgramImage((module,), found.imports, captured, {})
-        store.save(path, encode(image, named=roots.named(only), reducers={}, sink=store))
+        store.save(path, encode(image, named=libraries.named(only), reducers={}, sink=store))
         return "passed"
 
     checkpoint.__globals__["__name__"] = "forkpoint.testing"  # its frame is not the program's

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from forkpoint import _native
-from forkpoint.capture import roots
+from forkpoint.capture import libraries, roots
 from forkpoint.encode import chunker
 from forkpoint.encode.pickler import encode
 from forkpoint.encode.unpickler import decode, decode_preamble
@@ -46,7 +46,7 @@ class World:
         only = roots.Roots((self.module,), found.imports)
         image = ProgramImage((self.module,), found.imports, None, {})
         options.setdefault("reducers", {})
-        return encode(image, named=roots.named(only), sink=self.store, **options)
+        return encode(image, named=libraries.named(only), sink=self.store, **options)
 
     def again(self, **options: Any) -> types.ModuleType:
         encoded = self.encode(**options)

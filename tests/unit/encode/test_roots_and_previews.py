@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from forkpoint.capture import roots
+from forkpoint.capture import libraries, roots
 from forkpoint.capture.preview import SUMMARY_CHARACTERS_MAX, preview
 
 
@@ -51,7 +51,7 @@ def test_what_libraries_own_is_named_but_not_what_the_program_put_there(
 ) -> None:
     monkeypatch.setattr(random, "smuggled", project.own, raising=False)
     monkeypatch.setattr(sys, "excepthook", print)
-    named = roots.named(roots.find())
+    named = libraries.named(roots.find())
     assert named[id(random._inst)] == ("random", "_inst")  # type: ignore[attr-defined]
     assert named[id(sys.modules)] == ("sys", "modules")
     assert id(project.own) not in named

@@ -22,7 +22,7 @@ import types
 from pathlib import Path
 
 from forkpoint import _native
-from forkpoint.capture import roots, stack
+from forkpoint.capture import libraries, roots, stack
 from forkpoint.encode.pickler import encode
 from forkpoint.encode.unpickler import decode, decode_preamble
 from forkpoint.errors import Refused
@@ -44,7 +44,7 @@ def save(captured):
     store = MemoryStore()
     image = ProgramImage((main,), found.imports, captured, {})
     only = roots.Roots((main,), found.imports)
-    store.save(STATE, encode(image, named=roots.named(only), reducers={}, sink=store))
+    store.save(STATE, encode(image, named=libraries.named(only), reducers={}, sink=store))
     sys.stdout.flush()
     os._exit(KILLED)
 
