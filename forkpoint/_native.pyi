@@ -10,7 +10,7 @@ NULL: Final[object]
 DESCRIPTOR_MIN: Final[int]
 
 def fork(
-    keep: Sequence[int], output: int, staging: tuple[int, int, bytes] | None, /
+    keep: Sequence[int], output: int, staging: tuple[int, int, bytes, bool] | None, /
 ) -> tuple[int, int, int, int, int]: ...
 
 # staging.c

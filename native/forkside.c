@@ -295,7 +295,9 @@ static PyObject *fork_program(PyObject *module, PyObject *args)
     ForkHooks hooks = take_hooks(interp);
     PyOS_BeforeFork();
     long long copying = nanoseconds();
-    forkpoint_heap_trim();
+    if (!forkpoint_staging_covers()) {
+        forkpoint_heap_trim();
+    }
     size_t staged = forkpoint_staging_copy();
     long long copied = nanoseconds();
     int pidfd;

@@ -33,7 +33,7 @@ typedef struct {
 
 /* What is written between the copies and the clone, and read by the child before it has them: never inside a range. */
 static range ranges[RANGES_MAX];
-static int count;
+static int count, covers;
 static uintptr_t arena; /* 0: nothing is asked for */
 static size_t arena_size, page;
 static sigjmp_buf retreat;
@@ -43,7 +43,7 @@ static const int faults[2] = {SIGSEGV, SIGBUS};
 
 int forkpoint_staging_load(PyObject *request)
 {
-    count = 0;
+    count = covers = 0;
     arena = 0;
     if (request == Py_None) {
         return 0;
@@ -51,7 +51,7 @@ int forkpoint_staging_load(PyObject *request)
     unsigned long long address;
     Py_ssize_t size;
     Py_buffer list;
-    if (!PyArg_ParseTuple(request, "Kny*", &address, &size, &list)) {
+    if (!PyArg_ParseTuple(request, "Kny*p", &address, &size, &list, &covers)) {
         return -1;
     }
     arena = (uintptr_t)address;
@@ -77,6 +77,11 @@ int forkpoint_staging_load(PyObject *request)
     }
     count = (int)given;
     return 0;
+}
+
+int forkpoint_staging_covers(void)
+{
+    return covers;
 }
 
 /* Does a range reach into these bytes? */

@@ -4,8 +4,11 @@
 
 #include "compat.h"
 
-/* Take over what is to be staged: None, or (arena address, arena bytes, ranges). -1 with an exception set. */
+/* Take over what is to be staged: None, or (arena address, arena bytes, ranges, whether they are all that the program is
+   going to write). -1 with an exception set. */
 int forkpoint_staging_load(PyObject *request);
+
+int forkpoint_staging_covers(void);
 
 /* Right before the clone. Bytes that were copied; from here to the clone nothing may be written but the stack. */
 size_t forkpoint_staging_copy(void);

@@ -23,7 +23,7 @@ def fork(
     keep_fds: Sequence[int] = (),
     deadline_seconds: float,
     log_fd: int | None = None,
-    staging: tuple[int, int, bytes] | None = None,
+    staging: tuple[int, int, bytes, bool] | None = None,
 ) -> ChildHandle:
     """Freeze the program: `body(side)` runs in a child with the memory as it is now, the program goes on at once.
 

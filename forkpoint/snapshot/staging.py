@@ -6,7 +6,8 @@ new arena is touched for the first time by the next child, so that the program d
 the one before is used.
 
 Memory that is no buffer is only copied while the program has no other thread: in malloc's own memory what such a thread
-writes between the copy and the fork would leave half of it from before and half from after.
+writes between the copy and the fork would leave half of it from before and half from after. What the C library keeps
+of freed memory is such memory: it is given back before a fork (native/heap.c) until the arena has room for it too.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import contextlib
 import errno
 import mmap
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Final, NamedTuple
@@ -24,7 +26,7 @@ from forkpoint.limits import ARENA_PATIENCE, STAGING_SHARE_MAX
 from forkpoint.snapshot import hotness, memory
 from forkpoint.snapshot.hotness import Block, Found
 
-_HEAD: Final = struct.Struct("=qqqqqq")
+_HEAD: Final = struct.Struct("=qqqqqqq")
 _RANGE: Final = struct.Struct("=QQ")
 _BLOCK: Final = struct.Struct("=QQQ")
 _BLOCKS_MAX: Final = 1 << 16
@@ -36,12 +38,13 @@ _POPULATE_WRITE: Final = 23
 
 
 class Told(NamedTuple):
-    """What to stage, as native/staging.c takes it: all, or of buffers alone; the bytes an arena should have for it, and
-    how much of this arena and of the next is touched.
+    """What to stage, as native/staging.c takes it: all, or of buffers alone; how many bytes are hot, how many of them
+    an arena should have room for, and how much of this arena and of the next is touched.
     """
 
     ranges: bytes
     buffers: bytes
+    hot: int
     wanted: int
     touched: int
     next_touched: int
@@ -54,7 +57,7 @@ class Board:
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, _BLOCKS_AT + _BLOCKS_MAX * _BLOCK.size)
-        _HEAD.pack_into(self._memory, 0, _UNKNOWN, 0, 0, 0, 0, 0)
+        _HEAD.pack_into(self._memory, 0, _UNKNOWN, 0, 0, 0, 0, 0, 0)
 
     def clear(self) -> None:
         """In the program, before a fork: that child has said nothing yet."""
@@ -67,8 +70,7 @@ class Board:
         self._memory[_BUFFERS_AT : _BUFFERS_AT + len(told.buffers)] = told.buffers
         rows = [_BLOCK.pack(address, *astuple(block)) for address, block in list(blocks.items())[:_BLOCKS_MAX]]
         self._memory[_BLOCKS_AT : _BLOCKS_AT + len(rows) * _BLOCK.size] = b"".join(rows)
-        sizes = len(told.ranges), len(told.buffers), told.wanted, told.touched, told.next_touched
-        _HEAD.pack_into(self._memory, 0, *sizes, len(rows))
+        _HEAD.pack_into(self._memory, 0, len(told.ranges), len(told.buffers), *told[2:], len(rows))
 
     def read(self) -> Told | None:
         """In the program: what the child left; None when it said nothing."""
@@ -96,17 +98,22 @@ class Staging:
         self._told: Told | None = None
         self._ranges = b""
         self._unused = 0
+        self._overflows = False
 
-    def request(self) -> tuple[int, int, bytes] | None:
-        """What the next fork is to copy aside, for `_native.fork`."""
+    def request(self) -> tuple[int, int, bytes, bool] | None:
+        """What the next fork is to copy aside, for `_native.fork`; and whether that is all that is hot, so that freed
+        memory, which is rewritten like any other, need not be given back before.
+        """
         if self._board is None:
             return None
         self._board.clear()
         self._ranges = b""
         if self._arena is None or self._told is None:
             return None
-        self._ranges = self._told.ranges if _native.is_alone() else self._told.buffers
-        return _native.buffer_address(self._arena), len(self._arena), self._ranges
+        alone = _native.is_alone()
+        self._ranges = self._told.ranges if alone else self._told.buffers
+        covers = alone and not self._overflows and self._told.hot <= len(self._arena)
+        return _native.buffer_address(self._arena), len(self._arena), self._ranges, covers
 
     def begin(self) -> None:
         """In the child, before it uses memory of its own."""
@@ -126,8 +133,9 @@ class Staging:
         touched, next_touched = self._size, _touch(self._next) if self._next is not None else 0
         hot = [*found, *hotness.merged(blocks, size)]
         room = next_touched or touched
-        wanted = sum(size for _, size in self._choose(hot, self._most()))
-        told = Told(self._packed(hot, room), self._packed(found, room), wanted, touched, next_touched)
+        most = self._most()
+        total, wanted = (sum(size for _, size in self._choose(hot, limit)) for limit in (sys.maxsize, most))
+        told = Told(self._packed(hot, room), self._packed(found, room), total, wanted, touched, next_touched)
         self._board.write(told, remembered)
 
     def learn(self) -> None:
@@ -142,6 +150,7 @@ class Staging:
                 self._close(self._next)
             self._next = None
         self._told = told
+        self._overflows = self._overflows or told.hot > told.wanted
         size = hotness.arena_size(told.wanted, self._size, self._most(), mmap.PAGESIZE)
         self._unused = self._unused + 1 if size < self._size else 0
         if size > self._size or self._unused > ARENA_PATIENCE:

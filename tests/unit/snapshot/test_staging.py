@@ -47,9 +47,9 @@ def whole(memory: mmap.mmap | memoryview) -> tuple[int, int]:
     return _native.buffer_address(memory), len(memory)
 
 
-def request(arena: mmap.mmap, ranges: Sequence[tuple[int, int]]) -> tuple[int, int, bytes]:
+def request(arena: mmap.mmap, ranges: Sequence[tuple[int, int]]) -> tuple[int, int, bytes, bool]:
     numbers = b"".join(struct.pack("=QQ", *one) for one in sorted(ranges))
-    return _native.buffer_address(arena), len(arena), numbers
+    return _native.buffer_address(arena), len(arena), numbers, False
 
 
 def start(
@@ -255,6 +255,48 @@ def test_an_arena_that_is_too_small_is_used_until_the_next_one_is_there() -> Non
     copied = [take(kept, found) for _ in range(4)]
     assert copied[0] == MIB and 0 < copied[1] < 2 * MIB
     assert copied[2:] == [5 * MIB, 5 * MIB]
+
+
+FREED = """
+import mmap, os, sys
+from forkpoint import _native
+
+def held():
+    return int(open("/proc/self/statm").read().split()[1]) * mmap.PAGESIZE >> 20
+
+used = [bytearray(60_000) for _ in range(1000)]  # below what malloc maps for itself
+last = bytearray(60_000)  # which keeps what is freed below it
+del used
+before = held()
+arena = mmap.mmap(-1, mmap.PAGESIZE)
+pid = _native.fork((), -1, (_native.buffer_address(arena), len(arena), b"", sys.argv[1] == "covers"))[0]
+if pid == 0:
+    os._exit(0)
+print(before - held())
+"""
+
+
+@pytest.mark.parametrize(("how", "expected"), [("covers", range(-1, 2)), ("does not", range(50, 60))])
+def test_freed_memory_is_given_back_before_a_fork_unless_all_that_is_hot_is_staged(how: str, expected: range) -> None:
+    ended = subprocess.run([sys.executable, "-c", FREED, how], capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+    assert int(ended.stdout) in expected
+
+
+def test_freed_memory_is_staged_where_there_is_room_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_native, "is_alone", lambda: True)
+    for limit, covers in ((64 * MIB, True), (2 * MIB, False)):
+        kept = staging.Staging(limit)
+        found = [Found(*whole(memory), 1.0) for memory in (block(MIB), block(2 * MIB))]
+        for _ in range(3):
+            take(kept, found)
+        asked = kept.request()
+        assert asked is not None and asked[3] is covers
+        take(kept, found[:1])  # less is hot: what was too much once may be so again
+        asked = kept.request()
+        assert asked is not None and asked[3] is covers
+    monkeypatch.setattr(_native, "is_alone", lambda: False)
+    assert kept.request()[3] is False  # type: ignore[index]
 
 
 @pytest.mark.parametrize(("alone", "expected"), [(True, [0, 0, 2, 2, 1, 1, 1, 1]), (False, [0] * 8)])
