@@ -77,7 +77,7 @@ Counter = tuple[str, str, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a walk has found, and what the program's code assigns. `abstract`: classes of the standard library."""
+    """What a walk has found, and what the program's code assigns. `abstract`: classes made by `ABCMeta`."""
 
     named: _native.NamedObjects
     drifted: list[Drift]
@@ -153,10 +153,8 @@ def _asked(found: Roots) -> list[tuple[str, dict[str, Any], int]]:
             asked.append((name, {key: namespace[key] for key in _SYS_NAMES & namespace.keys()}, _native.NAMES))
             asked.append((name, namespace, _native.MEMBERS | _native.COUNTERS))
             continue
-        top = name.partition(".")[0]
-        asks = _native.NAMES | _native.MEMBERS | _native.COUNTERS
-        asks |= _native.DRIFT if top not in _ELSEWHERE else 0
-        asks |= _native.ABSTRACT if top in sys.stdlib_module_names else 0
+        asks = _native.NAMES | _native.MEMBERS | _native.COUNTERS | _native.ABSTRACT
+        asks |= _native.DRIFT if name.partition(".")[0] not in _ELSEWHERE else 0
         asked.append((name, namespace, asks))
     return asked
 

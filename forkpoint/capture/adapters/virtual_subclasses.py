@@ -1,4 +1,4 @@
-"""The program's classes registered with the standard library's abstract ones: `Sequence.register(Mine)`.
+"""The program's classes registered with abstract ones of libraries: `Sequence.register(Mine)`.
 
 The abstract class keeps them in C, by weak references; one that the program itself defines is saved with them
 (`encode.classes`).

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import abc
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +52,23 @@ def test_an_accessor() -> None:
     assert type(pd.DataFrame({"a": [1]}).own) is Own
     del pd.DataFrame.own
     pd.DataFrame._accessors.remove("own")
+
+
+def test_a_virtual_subclass(monkeypatch: pytest.MonkeyPatch) -> None:
+    from forkpoint.capture.adapters.virtual_subclasses import ADAPTER
+
+    def imported() -> Any:
+        library: Any = types.ModuleType("a_library")
+        library.Shape = abc.ABCMeta("Shape", (), {"__module__": "a_library"})
+        monkeypatch.setitem(sys.modules, "a_library", library)
+        return library
+
+    imported().Shape.register(Own)
+    state = ADAPTER.capture(None)
+    fresh = imported().Shape
+    assert not issubclass(Own, fresh) and [own for cls, own in state if cls.__name__ == "Shape"] == [Own]
+    ADAPTER.restore([(fresh, own) for _, own in state])
+    assert issubclass(Own, fresh)
 
 
 _logged: list[str] = []
