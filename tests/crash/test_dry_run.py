@@ -58,6 +58,21 @@ def test_a_program_that_ends_first_says_so(rehearsed):
     assert ran.status == 5 and b"nothing was captured" in ran.err, ran.err.decode()[-2000:]
 
 
+def test_in_an_event_loop_the_loop_is_the_reason_and_not_what_it_calls(rehearsed):
+    ran = rehearsed("""
+        import asyncio, time
+        async def work(until):
+            while time.monotonic() < until:
+                for i in range(1000):
+                    i * i
+                await asyncio.sleep(0)
+        async def main():
+            await asyncio.gather(*(work(time.monotonic() + 2) for _ in range(3)))
+        asyncio.run(main())
+    """).run("--dry-run", "--every", "0.1")
+    assert b"an asyncio event loop is running" in ran.err, ran.err.decode()[-2000:]
+
+
 def test_what_is_not_captured_is_told_once_and_at_the_end(rehearsed):
     here = rehearsed("""
         import socket, forkpoint
