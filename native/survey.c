@@ -7,7 +7,7 @@
  * of a module or class, or in a table there, is remembered until that is changed (settled.c).
  *
  * What is found beyond a namespace, and can change without it, is looked at each time: what instances and lists and sets
- * hold, and the defaults of functions. */
+ * hold, and the defaults of functions that have such as a library may compare with. */
 #include "addresses.h"
 #include "drift.h"
 #include "named.h"
@@ -38,7 +38,7 @@ typedef struct {
     fp_entry *scratch;  /* for what is found in one namespace */
     place *members;     /* the classes that were found in modules */
     Py_ssize_t scratch_room, members_room, members_count;
-    AddressSet clean; /* instances, lists and sets in which nothing drifted: many modules hold the same ones */
+    AddressSet clean;   /* instances, lists and sets in which nothing drifted: many modules hold the same ones */
 } survey;
 
 /* Room for `count` items of `size` bytes at `*place`, where `*room` are: -1 with an exception set. */

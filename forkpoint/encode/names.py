@@ -86,6 +86,7 @@ class Names:
         self._offered: dict[int, tuple[str, str]] | None = None
         self._variables: dict[int, tuple[str, str]] | None = None
         self._searches = 0
+        self._looked_through: tuple[int, tuple[list[str], list[dict[str, Any]]]] | None = None
         self._kept: list[object] = []
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
@@ -126,9 +127,16 @@ class Names:
             return self._offers().get(id(obj))
         if _native.is_programs(obj, self.by_value):
             return None
-        libraries = [(name, module.__dict__) for name, module in _modules() if id(module) not in self._own]
-        found = _native.whereabouts([namespace for _, namespace in libraries], obj)
-        return (libraries[found[0]][0], found[1]) if found is not None else None
+        names, namespaces = self._libraries()
+        found = _native.whereabouts(namespaces, obj)
+        return (names[found[0]], found[1]) if found is not None else None
+
+    def _libraries(self) -> tuple[list[str], list[dict[str, Any]]]:
+        if self._looked_through is None or self._looked_through[0] != len(sys.modules):
+            libraries = [(name, module.__dict__) for name, module in _modules() if id(module) not in self._own]
+            names, namespaces = [name for name, _ in libraries], [namespace for _, namespace in libraries]
+            self._looked_through = len(sys.modules), (names, namespaces)
+        return self._looked_through[1]
 
     def _of_instance(self, meta: type) -> tuple[str, str] | None:
         """A metaclass that no module offers (those of ctypes), through a library's class of it."""
