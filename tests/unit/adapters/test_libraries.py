@@ -1,214 +1,143 @@
-"""The walk over libraries finds the same whether or not it remembers what it found in the child before."""
+"""scikit-learn, joblib, scipy, mpmath and polars go on as if nothing had happened."""
 
 from __future__ import annotations
 
-import itertools
-import os
-import pickle
-import sys
-import types
-from collections import OrderedDict
-from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+from in_memory import again
 
-from forkpoint.capture import libraries, roots
+from forkpoint.capture import ambient
 
-LIBRARY = """
-import abc, collections, itertools
-class Thing:
-    registry, kinds, seen = {}, [], set()
-    def __init__(self):
-        self.table, self.parts, self.flag = {}, [], 1
-class Slotted:
-    __slots__ = ("x",)
-    counter = itertools.count(3)
-class Abstract(abc.ABC): pass
-MISSING = Thing()
-def find(name, default=MISSING, *, other=MISSING): return name
-def advance(start=itertools.count(5)): return next(start)
-registry, kinds, seen = {"a": 1}, [1], {1}
-ordered, by_default = collections.OrderedDict(a=1), collections.defaultdict(list)
-thing, flag, number, text = Thing(), True, 7, "text"
-counter = itertools.count()
-"""
-
-PROGRAM = """
-class Mine: pass
-def function(): pass
-"""
+sklearn = pytest.importorskip("sklearn")
+joblib = pytest.importorskip("joblib")
+special = pytest.importorskip("scipy.special")
 
 
-@pytest.fixture
-def library(monkeypatch: pytest.MonkeyPatch) -> Any:
-    made = {}
-    for name, source in (("surveyed", LIBRARY), ("the_program", PROGRAM)):
-        made[name] = types.ModuleType(name)
-        exec(compile(source, f"<{name}>", "exec", dont_inherit=True), vars(made[name]))
-        monkeypatch.setitem(sys.modules, name, made[name])
-    made["surveyed"].program = made["the_program"]
-    monkeypatch.setattr(libraries, "_state", libraries._State())
-    return made["surveyed"]
+def digits() -> tuple[Any, Any]:
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)
 
 
-def walked(memory: bool) -> Any:
-    """What a child finds, as plain values."""
-    reading, writing = os.pipe()
-    libraries.mark()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            os.close(reading)
-            if not memory:
-                libraries._state.memory = None
-            libraries.begin()
-            survey = libraries.look(roots.Roots((sys.modules["the_program"],), ()))
-            found = (
-                [survey.named.find(id) for id in survey.named.ids()],
-                [
-                    (*drift[:3], type(drift[3]).__name__, [str(place) for place in drift[4] or ()])
-                    for drift in survey.drifted
-                ],
-                [(*place, repr(counter)) for *place, counter in survey.counters],
-                [cls.__qualname__ for cls in survey.abstract],
+@pytest.mark.parametrize("name", ["SGDClassifier", "MLPClassifier", "MiniBatchKMeans", "GaussianNB", "IncrementalPCA"])
+def test_partial_fit_goes_on_to_the_very_same_parameters(name: str) -> None:
+    from sklearn.cluster import MiniBatchKMeans
+    from sklearn.decomposition import IncrementalPCA
+    from sklearn.linear_model import SGDClassifier
+    from sklearn.naive_bayes import GaussianNB
+    from sklearn.neural_network import MLPClassifier
+
+    make: dict[str, Any] = {
+        "SGDClassifier": lambda: SGDClassifier(random_state=np.random.RandomState(3)),
+        "MLPClassifier": lambda: MLPClassifier((8,), random_state=3),
+        "MiniBatchKMeans": lambda: MiniBatchKMeans(10, random_state=np.random.RandomState(3), n_init=1),
+        "GaussianNB": GaussianNB,
+        "IncrementalPCA": lambda: IncrementalPCA(5),
+    }
+    x, y = digits()
+
+    def run(stop_at: int | None) -> Any:
+        model, random = make[name](), np.random.RandomState(5)
+        for step in range(6):
+            if step == stop_at:
+                model, random = again((model, random))
+            rows = random.permutation(len(x))[:200]
+            given = (
+                {"classes": np.arange(10)}
+                if step == 0 and name in ("SGDClassifier", "MLPClassifier", "GaussianNB")
+                else {}
             )
-            with open(writing, "wb") as stream:
-                stream.write(pickle.dumps(found))
-        finally:
-            os._exit(0)
-    os.close(writing)
-    with open(reading, "rb") as stream:
-        found = stream.read()
-    os.waitpid(pid, 0)
-    return pickle.loads(found)
+            model.partial_fit(x[rows], y[rows], **given)
+        return model
+
+    whole, restored = run(None), run(3)
+    for key, value in vars(whole).items():
+        same = np.testing.assert_array_equal
+        if isinstance(value, np.ndarray):
+            same(getattr(restored, key), value)
+        elif key == "coefs_":
+            [same(a, b) for a, b in zip(value, restored.coefs_, strict=True)]
 
 
-def mine(library: Any) -> Any:
-    return library.program.Mine()
+def test_forests_trees_neighbours_and_grid_search_predict_the_same() -> None:
+    from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.neighbors import KNeighborsClassifier
+    from sklearn.svm import SVC
+
+    x, y = digits()
+    x, y = x[:150], y[:150]
+    models = [
+        RandomForestClassifier(5, random_state=0),
+        GradientBoostingClassifier(n_estimators=2, random_state=0, warm_start=True),
+        KNeighborsClassifier(),
+        SVC(),
+        GridSearchCV(SVC(), {"C": [0.1, 1]}, cv=2),
+    ]
+    for model in models:
+        model.fit(x, y)
+        back = again(model)
+        assert (back.predict(x) == model.predict(x)).all()
+    boosted, model = again(models[1]), models[1]
+    for m in (boosted, model):
+        m.set_params(n_estimators=4).fit(x, y)
+    assert (boosted.predict_proba(x) == model.predict_proba(x)).all()
 
 
-CHANGES: dict[str, Callable[[Any], object]] = {
-    "a module's attribute is set": lambda library: setattr(library, "number", mine(library)),
-    "one is new": lambda library: setattr(library, "added", library.program.function),
-    "one is deleted": lambda library: delattr(library, "registry"),
-    "its namespace is updated": lambda library: vars(library).update(text=mine(library)),
-    "set by its own code": lambda library: exec("number = program.Mine()", vars(library)),
-    "a class's attribute is set": lambda library: setattr(library.Thing, "find", library.program.function),
-    "one of a class is deleted": lambda library: delattr(library.Thing, "kinds"),
-    "an attribute of an instance": lambda library: setattr(library.thing, "flag", mine(library)),
-    "an instance's dict is looked at": lambda library: vars(library.thing).update(late=mine(library)),
-    "a dict's item": lambda library: library.registry.update(mine=library.program.Mine),
-    "set by default": lambda library: library.registry.setdefault(library.program.Mine, library.thing),
-    "a dict that was cleared": lambda library: (library.registry.clear(), library.registry.update(b=mine(library))),
-    "popped and set": lambda library: (library.registry.popitem(), library.registry.update(c=mine(library))),
-    "merged in place": lambda library: library.registry.__ior__({"d": mine(library)}),
-    "a list's element": lambda library: library.kinds.append(library.program.Mine),
-    "a set's element": lambda library: library.seen.add(library.program.function),
-    "an ordered dict's item": lambda library: library.ordered.update(z=mine(library)),
-    "a default dict's item": lambda library: library.by_default.update(y=mine(library)),
-    "a table of a class": lambda library: library.Thing.registry.update(mine=library.program.Mine),
-    "a list of a class": lambda library: library.Thing.kinds.append(library.program.Mine),
-    "a table of an instance": lambda library: library.thing.table.update(mine=mine(library)),
-    "another table": lambda library: setattr(library, "registry", {"e": mine(library)}),
-    "a counter counts": lambda library: (next(library.counter), next(library.Slotted.counter)),
-    "another counter": lambda library: setattr(library, "number", itertools.count(9)),
-    "a named object": lambda library: setattr(library, "number", OrderedDict(a=1)),
-    "a default of a function": lambda library: setattr(library.find, "__defaults__", (library.thing,)),
-    "a default by keyword": lambda library: library.find.__kwdefaults__.update(other=library.Thing()),
-    "another function": lambda library: setattr(library, "find", lambda x=library.thing: x),
-    "a new class": lambda library: exec("class New:\n    own = __import__('the_program').Mine()", vars(library)),
-    "an abstract class": lambda library: exec("class More(abc.ABC): pass", vars(library)),
-    "an instance's dict is another": lambda library: setattr(library.thing, "__dict__", {"x": mine(library)}),
-    "another module": lambda library: sys.modules.update(more=types.ModuleType("more")),
-    "nothing": lambda library: None,
-}
+def test_configuration_of_the_thread() -> None:
+    old = sklearn.get_config()
+    with sklearn.config_context(working_memory=77):
+        state = ambient.before_fork()["sklearn_settings"]
+    ambient.restore({"sklearn_settings": state})
+    assert sklearn.get_config()["working_memory"] == 77
+    sklearn.set_config(**old)
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda name: name.replace(" ", "-"))
-def test_what_is_remembered_is_what_would_be_found(library: Any, change: str) -> None:
-    first = walked(memory=True)
-    assert first == walked(memory=True) == walked(memory=False)
-    try:
-        CHANGES[change](library)
-        plain = walked(memory=False)
-        assert walked(memory=True) == walked(memory=True) == plain
-        assert plain != first or change in ("another module", "nothing")
-    finally:
-        sys.modules.pop("more", None)
+def test_joblibs_configuration_of_the_thread() -> None:
+    assert not ambient.before_fork()["joblib_settings"]
+    with joblib.parallel_config(backend="threading", n_jobs=3):
+        state = again(ambient.before_fork()["joblib_settings"])
+    ambient.restore({"joblib_settings": state})
+    chosen = joblib.Parallel()
+    assert (type(chosen._backend).__name__, chosen.n_jobs) == ("ThreadingBackend", 3)
+    del joblib.parallel._backend.config
 
 
-def test_many_changes_one_after_another(library: Any) -> None:
-    for name, change in CHANGES.items():
-        if "deleted" not in name:
-            change(library)
-            assert walked(memory=True) == walked(memory=False)
-    sys.modules.pop("more", None)
+def test_what_special_functions_do_about_errors() -> None:
+    with special.errstate(singular="raise"):
+        state = ambient._load("scipy_special_errors").capture(None)
+    ambient.restore({"scipy_special_errors": state})
+    assert special.geterr()["singular"] == "raise"
+    special.seterr(singular="ignore")
 
 
-UNSEEN: dict[str, Callable[[Any], object]] = {
-    "thing.__class__": lambda library: setattr(library.thing, "__class__", library.program.Mine),
-    "Thing.__module__": lambda library: setattr(library.Thing, "__module__", "the_program"),
-    "advance.__defaults__": lambda library: setattr(library.advance, "__defaults__", (library.Thing(),)),
-}
-"""Changes that no namespace shows."""
+def test_the_working_precision_in_bits_and_in_digits() -> None:
+    mpmath = pytest.importorskip("mpmath")
+    for name in ("dps", "prec"):
+        with mpmath.workdps(30):
+            setattr(mpmath.mp, name, 41)
+            expected = (mpmath.mp.dps, mpmath.mp.prec)
+            state = ambient._load("mpmath_precision").capture(None)
+        ambient.restore({"mpmath_precision": state})
+        assert (mpmath.mp.dps, mpmath.mp.prec) == expected
+        mpmath.mp.dps = 15
 
 
-@pytest.mark.parametrize("change", UNSEEN)
-def test_it_is_remembered_unless_the_programs_code_does_what_is_not_seen(library: Any, change: str) -> None:
-    walked(memory=True)
-    UNSEEN[change](library)
-    assert walked(memory=True) != walked(memory=False)
-    exec(f"def change(what):\n    what.{change.partition('.')[2]} = 1", vars(library.program))
-    assert walked(memory=True) == walked(memory=False)
+def test_polars_configuration() -> None:
+    pl = pytest.importorskip("polars")
+    with pl.Config(fmt_float="full", tbl_rows=3):
+        state = ambient._load("polars_frames").capture(None)
+        shown = str(pl.DataFrame({"a": [1.0, 2.0]}))
+    with pl.Config():
+        ambient.restore({"polars_frames": state})
+        assert str(pl.DataFrame({"a": [1.0, 2.0]})) == shown
 
 
-def test_what_a_child_changes_itself_is_not_taken_for_what_the_program_changes_later(library: Any) -> None:
-    """Both count versions from where the program stood at the fork."""
-    libraries.mark()
-    pid = os.fork()
-    if pid == 0:
-        library.number = {}  # as an import in the child would
-        libraries.begin()
-        libraries.look(roots.Roots((sys.modules["the_program"],), ()))
-        os._exit(0)
-    os.waitpid(pid, 0)
-    library.number = library.program.Mine()  # the same version, if nothing else has been changed
-    assert walked(memory=True) == walked(memory=False)
-
-
-def test_a_process_that_the_program_forks_does_not_write_into_its_memory(library: Any) -> None:
-    libraries.mark()
-    kept = libraries._state.memory
-    pid = os.fork()
-    if pid == 0:
-        libraries.mark()
-        os._exit(libraries._state.memory is kept)
-    assert os.waitpid(pid, 0)[1] == 0
-
-
-def test_names_are_told_only_while_they_lead_to_the_object(library: Any) -> None:
-    survey = libraries.look(roots.Roots((sys.modules["the_program"],), ()))
-    thing, registry = id(library.thing), id(library.Thing.registry)
-    assert survey.named.find(thing) == ("surveyed", "thing")
-    assert survey.named.find(registry) == ("surveyed", "Thing.registry")
-    assert survey.named.find(id(library.MISSING)) == ("surveyed", "MISSING")
-    del library.thing, library.Thing
-    assert survey.named.find(thing) is None and survey.named.find(registry) is None
-    del library.MISSING
-    assert survey.named.find(id(library.find.__defaults__[0])) is None  # it had the other name first
-
-
-def test_defaults_without_another_name_are_named_by_their_function(library: Any) -> None:
-    del library.MISSING
-    survey = libraries.look(roots.Roots((sys.modules["the_program"],), ()))
-    assert survey.named.find(id(library.find.__defaults__[0])) == ("surveyed", "find.__defaults__.[0]")
-    library.find.__defaults__ = ()
-    assert survey.named.find(id(library.find.__kwdefaults__["other"])) == ("surveyed", "find.__kwdefaults__.[other]")
-
-
-def test_the_memory_is_begun_anew_when_it_is_full(library: Any) -> None:
-    vars(library).update({f"name{i}": library.program.function for i in range(100_000)})
-    for _ in range(4):  # there is room for two and a half
-        library.number = mine(library)
-        assert walked(memory=True)[1] == walked(memory=False)[1]
+def test_sparse_matrices_share_their_arrays() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    m = sparse.random(50, 50, 0.1, format="csr", random_state=0)
+    data, back, transposed = again((m.data, m, m.T))
+    data[0] = 99
+    assert back.data[0] == 99 and transposed.data[0] == 99 and (back.indices == m.indices).all()
