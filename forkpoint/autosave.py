@@ -142,7 +142,8 @@ class Autosave:
         avoided = (*ambient.inside(), *self._engine.places.avoided(self._engine.protection.gap))
         place = stack.deepest_resumable(avoided)
         if place.blocked is not None:
-            self._engine.obstacles.note(_wider(place.blocked))
+            standing = ambient.standing()
+            self._engine.obstacles.note(Refusal(standing, "") if standing else place.blocked)
         safepoint.arm(place.address, place.code, self._reached)
         self._armed = True
         self._place = str(place.location)
@@ -167,12 +168,3 @@ class Autosave:
             self._refused(refused)
         except Exception as problem:
             self._failed(problem)
-
-
-def _wider(blocked: Refusal) -> Refusal:
-    """A reason that holds wherever in its stack the program is, like a running event loop, says more than one here."""
-    try:
-        ambient.before_fork()
-    except errors.Refused as refused:
-        return Refusal(refused.reason, refused.location)
-    return blocked

@@ -124,3 +124,12 @@ def children() -> frozenset[int]:
 def inside() -> tuple[CodeType, ...]:
     """Functions of libraries that no commit may be inside of, since what they do has halves."""
     return tuple(code for adapter in _loaded.values() for code in getattr(adapter, "inside", ()))
+
+
+def standing() -> str:
+    """What keeps any commit from being taken now, wherever in its stack the program is; "" for nothing known.
+
+    It says more than what is in the way at one place. Asked at any moment, so adapters answer it without a side effect.
+    """
+    answers = (adapter.standing() for adapter in _loaded.values() if hasattr(adapter, "standing"))
+    return next(filter(None, answers), "")

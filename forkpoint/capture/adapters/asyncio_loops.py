@@ -15,11 +15,15 @@ class _Loops(Quiet):
     name = "asyncio_loops"
     module = "asyncio.events"
 
-    def before_fork(self) -> None:
-        """Raises errors.Refused in code that a loop of this thread has called."""
+    def standing(self) -> str:
+        """See `ambient.standing`: in code that a loop of this thread has called."""
         loop = events._get_running_loop()
-        if loop is not None:
-            raise Refused(f"an asyncio event loop is running ({type(loop).__name__})")
+        return f"an asyncio event loop is running ({type(loop).__name__})" if loop is not None else ""
+
+    def before_fork(self) -> None:
+        """Raises errors.Refused there."""
+        if reason := self.standing():
+            raise Refused(reason)
 
 
 ADAPTER = _Loops()

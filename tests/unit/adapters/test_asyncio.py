@@ -16,9 +16,10 @@ def test_in_a_running_loop_a_commit_is_refused_by_name_and_after_it_taken() -> N
     async def main() -> None:
         with pytest.raises(Refused, match="event loop is running"):
             ambient.before_fork()
+        assert "event loop is running" in ambient.standing()
 
     asyncio.run(main())
-    assert ambient.before_fork()["asyncio_loops"] is None
+    assert ambient.before_fork()["asyncio_loops"] is None and ambient.standing() == ""
 
 
 def test_the_refusal_is_true_for_nothing_saves_a_task() -> None:
