@@ -13,6 +13,7 @@ import sys
 import types
 from abc import ABCMeta
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
@@ -100,9 +101,11 @@ _state: Final = _State()
 def mark() -> None:
     """In the program, right before it forks: what its namespaces hold from here on, that child has not seen."""
     if _state.owner != os.getpid():  # or the program has forked, and its parent goes on in the memory it has
-        _state.memory, _state.owner = mmap.mmap(-1, _native.SETTLED_BYTES), os.getpid()
-    assert _state.memory is not None
-    _native.settled_mark(_state.memory)
+        _state.memory, _state.owner = None, os.getpid()
+        with suppress(OSError):  # no memory for it: each child looks at everything
+            _state.memory = mmap.mmap(-1, _native.SETTLED_BYTES)
+    if _state.memory is not None:
+        _native.settled_mark(_state.memory)
 
 
 def begin() -> None:

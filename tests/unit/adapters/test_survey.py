@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
+import mmap
 import os
 import pickle
 import sys
@@ -175,6 +177,17 @@ def test_what_a_child_changes_itself_is_not_taken_for_what_the_program_changes_l
     os.waitpid(pid, 0)
     library.number = library.program.Mine()  # the same version, if nothing else has been changed
     assert walked(memory=True) == walked(memory=False)
+
+
+def test_without_memory_for_it_each_child_looks_at_everything(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "no memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mmap, "mmap", none)
+        first = walked(memory=True)
+    library.number = mine(library)
+    assert first != walked(memory=True) == walked(memory=False)
 
 
 def test_a_process_that_the_program_forks_does_not_write_into_its_memory(library: Any) -> None:
