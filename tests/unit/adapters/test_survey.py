@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import datetime
 import errno
 import itertools
 import mmap
 import os
 import pickle
+import struct
 import sys
 import types
 from collections import OrderedDict
@@ -54,14 +57,15 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made["surveyed"]
 
 
-def walked(memory: bool) -> Any:
-    """What a child finds, as plain values."""
+def walked(memory: bool, first: Callable[[], object] = lambda: None) -> Any:
+    """What a child finds that begins with `first`, as plain values."""
     reading, writing = os.pipe()
     libraries.mark()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(reading)
+            first()
             if not memory:
                 libraries._state.memory = None
             libraries.begin()
@@ -122,6 +126,11 @@ CHANGES: dict[str, Callable[[Any], object]] = {
     "a new class": lambda library: exec("class New:\n    own = __import__('the_program').Mine()", vars(library)),
     "an abstract class": lambda library: exec("class More(abc.ABC): pass", vars(library)),
     "an instance's dict is another": lambda library: setattr(library.thing, "__dict__", {"x": mine(library)}),
+    "another name for it": lambda library: (
+        setattr(library.Thing, "own", library.program.function),
+        sys.modules.update(more=library),
+    ),
+    "code that assigns": lambda library: exec("def assign(what):\n    what.number = 1", vars(library.program)),
     "another module": lambda library: sys.modules.update(more=types.ModuleType("more")),
     "nothing": lambda library: None,
 }
@@ -166,16 +175,24 @@ def test_it_is_remembered_unless_the_programs_code_does_what_is_not_seen(library
 
 
 def test_what_a_child_changes_itself_is_not_taken_for_what_the_program_changes_later(library: Any) -> None:
-    """Both count versions from where the program stood at the fork."""
-    libraries.mark()
-    pid = os.fork()
-    if pid == 0:
-        library.number = {}  # as an import in the child would
-        libraries.begin()
-        libraries.look(roots.Roots((sys.modules["the_program"],), ()))
-        os._exit(0)
-    os.waitpid(pid, 0)
-    library.number = library.program.Mine()  # the same version, if nothing else has been changed
+    """Both count versions from where the program stood at the fork: here until they have the same one."""
+    namespace = vars(library)
+    version = ctypes.c_uint64.from_address(id(namespace) + 24)  # ma_version_tag
+    told = mmap.mmap(-1, mmap.PAGESIZE)
+
+    def change() -> None:
+        for _ in range(5000):
+            namespace["number"] = {}  # as an import in the child would
+        told[:8] = version.value.to_bytes(8, "little")
+
+    walked(memory=True, first=change)
+    wanted = int.from_bytes(told[:8], "little")
+    others = mine(library), mine(library)
+    at = 0
+    while version.value < wanted:
+        namespace["number"] = others[at]
+        at = 1 - at
+    assert version.value == wanted
     assert walked(memory=True) == walked(memory=False)
 
 
@@ -200,6 +217,12 @@ def test_a_process_that_the_program_forks_does_not_write_into_its_memory(library
     assert os.waitpid(pid, 0)[1] == 0
 
 
+def test_what_drifted_in_an_instance_is_told_under_each_of_its_names(library: Any) -> None:
+    library.other, library.thing.flag = library.thing, mine(library)
+    drifted = {drift[:3] for drift in walked(memory=True)[1]}
+    assert {("surveyed", "thing", "flag"), ("surveyed", "other", "flag")} <= drifted
+
+
 def test_names_are_told_only_while_they_lead_to_the_object(library: Any) -> None:
     survey = libraries.look(roots.Roots((sys.modules["the_program"],), ()))
     thing, registry = id(library.thing), id(library.Thing.registry)
@@ -222,6 +245,15 @@ def test_defaults_without_another_name_are_named_by_their_function(library: Any)
 
 def test_the_memory_is_begun_anew_when_it_is_full(library: Any) -> None:
     vars(library).update({f"name{i}": library.program.function for i in range(100_000)})
+    full = []
     for _ in range(4):  # there is room for two and a half
         library.number = mine(library)
         assert walked(memory=True)[1] == walked(memory=False)[1]
+        assert libraries._state.memory is not None
+        full.append(struct.unpack_from("=QQIII", libraries._state.memory)[4])
+    assert full == [0, 0, 1, 0]
+
+
+def test_what_a_class_of_the_interpreter_holds_is_named() -> None:
+    survey = libraries.look(roots.Roots((), ()))
+    assert survey.named.find(id(datetime.time.max)) == ("datetime", "time.max")
