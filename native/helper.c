@@ -10,9 +10,14 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { HELPERS_MAX = 4 };
+enum {
+    HELPERS_MAX = 4,
+    GONE_LOOKS = 2000, /* with the next: 0.1 s and more */
+    GONE_LOOK_NANOSECONDS = 50000,
+};
 
 static fp_helper *helpers[HELPERS_MAX];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards all of this; held across a fork */
@@ -33,6 +38,14 @@ int fp_helpers_running(void)
     return running;
 }
 
+/* The thread's first steps. */
+static void *enter(void *given)
+{
+    fp_helper *helper = given;
+    helper->id = (pid_t)syscall(SYS_gettid);
+    return helper->run(NULL);
+}
+
 /* 0 or an errno. The caller holds the lock. */
 static int begin(fp_helper *helper)
 {
@@ -40,17 +53,23 @@ static int begin(fp_helper *helper)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&helper->thread, NULL, helper->run, NULL);
+    int failed = pthread_create(&helper->thread, NULL, enter, helper);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     helper->parked = 0;
     helper->owner = failed ? 0 : getpid();
     return failed;
 }
 
+/* pthread_join returns when the thread lets go of its memory; the kernel counts it among the process's threads for some
+   instructions longer (kernel/exit.c: mm_release before release_task), or until a debugger has seen its end. */
 static void end(fp_helper *helper)
 {
     helper->end();
     pthread_join(helper->thread, NULL);
+    const struct timespec moment = {.tv_nsec = GONE_LOOK_NANOSECONDS};
+    for (int i = 0; i < GONE_LOOKS && syscall(SYS_tgkill, getpid(), helper->id, 0) == 0; i++) {
+        nanosleep(&moment, NULL);
+    }
 }
 
 /* ------------------------------------------------------------------------------------- around the program's forks */

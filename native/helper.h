@@ -11,6 +11,7 @@ typedef struct {
     void (*begin)(void);  /* called before `run` is */
     void (*end)(void);    /* makes `run` return soon, whether it waits or not; must need no lock but its own */
     pthread_t thread;
+    _Atomic pid_t id; /* the kernel's number of the thread, 0 before it runs */
     pid_t owner; /* the process whose thread it is; 0 when there is none */
     int parked;  /* ended for the time of a fork of the program's */
 } fp_helper;
