@@ -10,7 +10,7 @@ from __future__ import annotations
 import dis
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow, import_named
 
 _STORES: Final = frozenset({"STORE_ATTR", "STORE_GLOBAL"})
+_HOLDERS: Final = frozenset({property, classmethod, staticmethod})
 
 _made: dict[int, Any] = {}
 """What `make` has made and not found, by id: only these are given the state that was saved."""
@@ -29,23 +30,27 @@ _made: dict[int, Any] = {}
 def is_made_late(module_name: str, path: str) -> bool:
     """Does a function of that module, or of that class in it or a base of that, assign what lies at this path?"""
     owner_path, _, name = path.rpartition(".")
+    mentioning = [code for code in _codes(module_name, owner_path) if name in code.co_names]
+    return any(_stores(code, name) for code in mentioning)
+
+
+@functools.cache
+def _codes(module_name: str, path: str) -> tuple[CodeType, ...]:
     module = sys.modules.get(module_name)
-    owner = getattr(module, owner_path, None) if owner_path else module
-    return any(_stores(code, name) for code in _codes(owner))
-
-
-def _codes(owner: Any) -> Iterator[CodeType]:
+    owner = getattr(module, path, None) if path else module
     holders = owner.__mro__ if isinstance(owner, type) else (owner,)
-    for value in [value for holder in holders for value in getattr(holder, "__dict__", {}).values()]:
-        function = value.fget if isinstance(value, property) else getattr(value, "__func__", value)
-        if isinstance(function, FunctionType):
-            yield function.__code__
+    values = [value for holder in holders for value in list(getattr(holder, "__dict__", {}).values())]
+    # Most values are something else: this is asked of whole libraries, in every child.
+    found = [_function(value) if type(value) in _HOLDERS else value for value in values]
+    return tuple([function.__code__ for function in found if type(function) is FunctionType])
+
+
+def _function(holder: Any) -> Any:
+    return holder.fget if type(holder) is property else holder.__func__
 
 
 def _stores(code: CodeType, name: str) -> bool:
-    return name in code.co_names and any(
-        step.opname in _STORES and step.argval == name for step in dis.get_instructions(code)
-    )
+    return any(step.opname in _STORES and step.argval == name for step in dis.get_instructions(code))
 
 
 def reduce(path: tuple[str, str], value: Any) -> Any:

@@ -89,7 +89,7 @@ def to_bytes(envelope: Envelope) -> bytes:
     fields["pods"] = [_pod(pod, "lists" if pod.name in envelope.listed else "chunks") for pod in manifest.pods]
     for name in ("variables", "tombstones", "refusals", "files"):
         fields[name] = [dataclasses.asdict(value) for value in getattr(manifest, name)]
-    fields["saved"] = [dataclasses.astuple(value) for value in manifest.saved]
+    fields["saved"] = [(saved.name, saved.pod, saved.start) for saved in manifest.saved]
     whole = {
         "schema": _SCHEMA,
         "pack": envelope.pack,

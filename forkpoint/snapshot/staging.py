@@ -18,7 +18,6 @@ import mmap
 import struct
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple
 from typing import Final, NamedTuple
 
 from forkpoint import _native
@@ -68,7 +67,8 @@ class Board:
         """In the child: all of it."""
         self._memory[_HEAD.size : _HEAD.size + len(told.ranges)] = told.ranges
         self._memory[_BUFFERS_AT : _BUFFERS_AT + len(told.buffers)] = told.buffers
-        rows = [_BLOCK.pack(address, *astuple(block)) for address, block in list(blocks.items())[:_BLOCKS_MAX]]
+        kept = list(blocks.items())[:_BLOCKS_MAX]
+        rows = [_BLOCK.pack(address, block.sample, block.cold) for address, block in kept]
         self._memory[_BLOCKS_AT : _BLOCKS_AT + len(rows) * _BLOCK.size] = b"".join(rows)
         _HEAD.pack_into(self._memory, 0, len(told.ranges), len(told.buffers), *told[2:], len(rows))
 

@@ -5,7 +5,7 @@ torch's kernels look the functions up in the definition each time they run, so t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from torch._library.custom_ops import OPDEFS, CustomOpDef
@@ -19,10 +19,10 @@ _REGISTERED: Final = frozenset({"_lib", "_opoverload", "_is_inplace", "_is_out",
 """What registering it gives."""
 
 
-def own(definition: Any) -> bool:
-    """Is it the program's, and not a library's, whose import defines it again?"""
+def own(definitions: Iterable[Any]) -> list[Any]:
+    """Those that are the program's, and not a library's, whose import defines them again."""
     program = {"__main__", *(module.__name__ for module in roots.find().by_value)}
-    return getattr(definition._init_fn, "__module__", None) in program
+    return [definition for definition in definitions if getattr(definition._init_fn, "__module__", None) in program]
 
 
 def reduce_definition(definition: Any, context: ReduceContext) -> Any:
@@ -30,7 +30,7 @@ def reduce_definition(definition: Any, context: ReduceContext) -> Any:
     if OPDEFS.get(definition._qualname) is not definition:
         return NotImplemented  # another has taken its name: what is left cannot be called
     place = (definition._namespace, definition._name)
-    if not own(definition):
+    if not own([definition]):
         return find_definition, place
     kinds = (
         tuple(definition._backend_fns),
@@ -75,7 +75,7 @@ class _CustomOperators(Quiet):
 
     def capture(self, before: None) -> list[Any]:
         """All of them: torch's own table is what keeps one whose name the program has used again."""
-        return [definition for definition in list(OPDEFS.values()) if own(definition)]
+        return own(list(OPDEFS.values()))
 
 
 ADAPTER = _CustomOperators()

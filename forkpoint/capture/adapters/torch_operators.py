@@ -33,7 +33,7 @@ def reduce_overload(overload: Any, context: ReduceContext) -> Any:
 
 def _by_name(name: str, overload: str | None) -> Any:
     custom = OPDEFS.get(name)
-    if custom is not None and torch_custom_operators.own(custom):
+    if custom is not None and torch_custom_operators.own([custom]):
         return find_custom_operator, (custom, overload)
     return NotImplemented if _own(name) else (find_operator, (*name.split("::"), overload))
 
