@@ -1,4 +1,4 @@
-"""One commit in the forked child: encode -> journal; it ends by becoming the committer.
+"""One commit in the forked child: encode -> journal; it ends as its committer does.
 
 Nothing here runs in the program. If the child dies inside, there is no new restore point, and what it wrote is swept.
 """
@@ -67,7 +67,7 @@ class Moment:
 
 
 def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
-    """The child's whole work; ends in exec of the committer, or in the answer that a better place is near."""
+    """The child's whole work; ends with the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
     at.staging.begin()
     libraries.begin()
@@ -131,22 +131,26 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         provenance=_provenance(at, moment),
         saved=encoded.saved,
     )
-    written = packing.finish(manifest)
-    at.staging.tell(_changes(encoded.buffers, before) if before else None)
-    committer.exec_committer(
+    found = _changes(encoded.buffers, before) if before else None
+    ready = committer.Committer(side.report_fd, at.lease_fd)
+
+    def meanwhile() -> None:
+        ready.start()
+        at.staging.tell(found)
+
+    written = packing.finish(manifest, meanwhile)
+    ready.commit(
         at.home,
         at.run,
         written,
         manifest,
-        report_fd=side.report_fd,
-        lease_fd=at.lease_fd,
         started_ns=moment.started_ns,
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
         keep_within=at.settings.keep_within or 0.0,
         message=at.losses.message(tombstones),
     )
-    raise AssertionError("this process has become the committer")
+    raise AssertionError("this process has ended with its committer")
 
 
 def _encode(image: ProgramImage, captured: CapturedStack, **how: Any) -> Encoded:

@@ -2,13 +2,13 @@
  *
  * exec gives a process the exit signal SIGCHLD again (fs/exec.c, de_thread), and from then on the program's os.wait()
  * would find it. So the forked process, whose exit signal is 0 and which never execs, only keeps: it lends its memory to
- * a worker (vfork: no page table is copied), waits for it and ends as it ended. The worker runs the commit and execs the
- * committer at its end.
+ * a worker (vfork: no page table is copied), waits for it and ends as it ended. The worker runs the commit, with a
+ * committer beside it from when the disk has to be waited for, and then waits in the same way.
  *
- *     program --clone3, exit signal 0--> keeper --vfork--> worker --exec--> committer
+ *     program --clone3, exit signal 0--> keeper --vfork--> worker --vfork, exec--> committer
  *
- * Whoever kills the keeper (the program at the deadline, its own timer when the program is gone) kills the worker: it
- * asked for SIGKILL at its parent's death, which outlasts exec. */
+ * Whoever kills the keeper (the program at the deadline, its own timer when the program is gone) kills the worker, and
+ * that the committer: each asked for SIGKILL at its parent's death, which outlasts exec. */
 #include "maps.h"
 #include "parts.h"
 
@@ -27,7 +27,7 @@ enum {
     DROPPED_BYTES_MIN = 1 << 20,  /* Mappings smaller than this are not worth a system call. */
 };
 
-/* ---------------------------------------------------------------- the keeper, once the worker has left its memory
+/* ---------------------------------------------------------------- waiting, once the memory is of no use
    From here on only system calls through syscall(), which is bound already: the dynamic linker's own tables may lie in
    what is dropped. */
 
@@ -49,16 +49,16 @@ static void drop_memory(void)
     fp_maps_close(&maps);
 }
 
-/* Wait for the worker and end as it did; a signal becomes 128 + its number, as in a shell. */
-static _Noreturn void keep(pid_t worker)
+/* Wait for a child and end as it did; a signal becomes 128 + its number, as in a shell. */
+static _Noreturn void end_with(pid_t child)
 {
     siginfo_t how = {0};
-    if (syscall(SYS_waitid, P_PID, worker, &how, WEXITED | WNOWAIT | WNOHANG, NULL) == 0 && how.si_pid == 0) {
-        drop_memory(); /* It has exec'd. */
+    if (syscall(SYS_waitid, P_PID, child, &how, WEXITED | WNOWAIT | WNOHANG, NULL) == 0 && how.si_pid == 0) {
+        drop_memory(); /* It has exec'd: nobody needs this any more. */
     }
     long failed;
     do {
-        failed = syscall(SYS_waitid, P_PID, worker, &how, WEXITED, NULL);
+        failed = syscall(SYS_waitid, P_PID, child, &how, WEXITED, NULL);
     } while (failed != 0 && errno == EINTR);
     int status = failed != 0 ? FAILED_STATUS : how.si_code == CLD_EXITED ? how.si_status : 128 + how.si_status;
     for (;;) {
@@ -100,7 +100,7 @@ static PyObject *work(PyObject *module, PyObject *args)
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     if (worker > 0) {
-        keep(worker);
+        end_with(worker);
     }
     /* The worker. It only ever goes deeper than this frame, so the keeper finds its own as it left it. */
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -114,8 +114,88 @@ static PyObject *work(PyObject *module, PyObject *args)
     _exit(FAILED_STATUS);
 }
 
+/* Pointers into a list of bytes objects, NULL-terminated, to be freed with PyMem_Free; NULL with an exception. */
+static char **strings(PyObject *list)
+{
+    Py_ssize_t count = PyList_GET_SIZE(list);
+    char **pointers = PyMem_New(char *, (size_t)count + 1);
+    if (pointers == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        if (PyBytes_AsStringAndSize(PyList_GET_ITEM(list, i), &pointers[i], NULL) < 0) {
+            PyMem_Free(pointers);
+            return NULL;
+        }
+    }
+    pointers[count] = NULL;
+    return pointers;
+}
+
+/* The pid, or -1 with errno set. The new process shares this one's memory until it has exec'd. */
+static pid_t spawn_into(const char *path, char **arguments, char **environment)
+{
+    pid_t self = getpid();
+    volatile int failed = 0;
+    pid_t pid = vfork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (getppid() == self) {
+            execve(path, arguments, environment);
+            failed = errno;
+        }
+        _exit(FAILED_STATUS);
+    }
+    if (pid > 0 && failed) {
+        siginfo_t how;
+        waitid(P_PID, (id_t)pid, &how, WEXITED);
+        errno = failed;
+        return -1;
+    }
+    return pid;
+}
+
+PyDoc_STRVAR(spawn_doc,
+"spawn(path, arguments, environment) -> pid\n\n"
+"Start a program, given as bytes and lists of bytes, that is killed when this process dies. OSError if there is none.");
+
+static PyObject *spawn(PyObject *module, PyObject *args)
+{
+    (void)module;
+    const char *path;
+    PyObject *arguments, *environment;
+    if (!PyArg_ParseTuple(args, "yO!O!:spawn", &path, &PyList_Type, &arguments, &PyList_Type, &environment)) {
+        return NULL;
+    }
+    char **argv = strings(arguments), **envp = argv == NULL ? NULL : strings(environment);
+    pid_t pid = -1;
+    if (envp != NULL && (pid = spawn_into(path, argv, envp)) < 0) {
+        PyErr_SetFromErrno(PyExc_OSError);
+    }
+    PyMem_Free(argv);
+    PyMem_Free(envp);
+    return pid < 0 ? NULL : PyLong_FromLong(pid);
+}
+
+PyDoc_STRVAR(end_with_doc,
+"end_with(pid)\n\n"
+"Never returns: gives memory back, waits for a child that has exec'd, and ends as it does.");
+
+static PyObject *py_end_with(PyObject *module, PyObject *arg)
+{
+    (void)module;
+    long pid = PyLong_AsLong(arg);
+    if (pid == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    end_with((pid_t)pid);
+}
+
 PyMethodDef forkpoint_keeper_methods[] = {
     {"work", work, METH_VARARGS, work_doc},
+    {"spawn", spawn, METH_VARARGS, spawn_doc},
+    {"end_with", py_end_with, METH_O, end_with_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -140,7 +140,7 @@ def fuzz_index(at: Fixture, data: bytes) -> None:
     name = at.packs[-1]
     body = bytes.fromhex(name) + data[: len(data) // pack.ENTRY.size * pack.ENTRY.size]
     start = mutator.records(at.whole[name])[-1][0]
-    head, stored = record.make(at.home.seal, codec.Encoder(), record.INDEX, body, at.home.seal.chunk_id(body), 1)
+    head, stored = record.make(at.home.seal, codec.Encoder(), record.INDEX, body, seal.digest(body), 1)
     size = start + len(head) + len(stored) + pack.FOOTER_BYTES
     count = (len(body) - 16) // pack.ENTRY.size
     footer = pack.FOOTER.pack(pack.FOOTER_MAGIC, start, size, count, bytes.fromhex(name))

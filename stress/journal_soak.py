@@ -43,8 +43,11 @@ def program(home: homes.Home, until: float, chance: random.Random) -> str:
         if not child:
             try:
                 info, manifest = made.write_pack(state, point)
-                committer.exec_committer(
-                    home, made.run, info, manifest, report_fd=sender, lease_fd=made.lease.fd,
+                ready = committer.Committer(sender, made.lease.fd)
+                if chance.random() < 0.5:
+                    ready.start()
+                ready.commit(
+                    home, made.run, info, manifest,
                     started_ns=time.monotonic_ns(), encode_ms=0.0, keep_last=chance.choice([0, 1, 2]),
                 )  # fmt: skip
             finally:

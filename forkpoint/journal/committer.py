@@ -1,10 +1,12 @@
-"""The committer: the fresh process a child becomes to write the journal, because no fork of the program may open it.
+"""The committer: the fresh process that writes the journal for a child, because no fork of the program may open it.
 
-Both ends are here. `exec_committer` is the child's last call. `main` runs in the new process, which must start fast:
-`-I -S`, the search path handed over, and a bare `forkpoint` package so that the public one is not imported; nothing
-imported on this path may load typing, dataclasses, json or re.
+Both ends are here. `Committer` is the child's: started while the disk still works on the pack, told what to commit once
+that is durable. `main` runs in the new process, which must start fast: `-I -S`, the search path handed over, and a bare
+`forkpoint` package so that the public one is not imported; nothing imported on this path may load typing, dataclasses,
+json or re.
 
-Dying before COMMIT leaves an unnamed pack; dying after it, a restore point nobody was told of, found by its id.
+Dying before COMMIT leaves an unnamed pack; dying after it, a restore point nobody was told of, found by its id. A
+committer whose child dies before it says what to commit ends at once.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ _BOOT = (
     "sys.modules['forkpoint'] = package\n"
     "sys.path.extend(sys.argv[3:])\n"
     "from forkpoint.journal.{module} import main\n"
-    "main(int(sys.argv[1]))\n"
+    "main(*map(int, sys.argv[1].split(',')))\n"
 )
 
 _REPORT = struct.Struct(f"<4scxHqQQdd64s{limits.REPORT_MESSAGE_BYTES}s")
@@ -72,13 +74,13 @@ def prepare() -> None:
     _command = [package, *paths]
 
 
-def command(module: str, fd: int) -> list[str]:
-    """The command line of a helper process that runs `forkpoint.journal.<module>.main(fd)`."""
+def command(module: str, *fds: int) -> list[str]:
+    """The command line of a helper process that runs `forkpoint.journal.<module>.main(*fds)`."""
     if _command is None:
         prepare()
     if not _executable:
         raise FileNotFoundError("sys.executable is not known, so that no committer can be started")
-    return [_executable, "-I", "-S", "-c", _BOOT.format(module=module), str(fd), *(_command or ())]
+    return [_executable, "-I", "-S", "-c", _BOOT.format(module=module), ",".join(map(str, fds)), *(_command or ())]
 
 
 def environment() -> dict[str, str]:
@@ -86,50 +88,87 @@ def environment() -> dict[str, str]:
     return _environment
 
 
-def exec_committer(
-    home: Home,
-    run: RunInfo,
-    pack: handover.PackInfo,
-    manifest: Manifest,
-    *,
-    report_fd: int,
-    lease_fd: int,
-    started_ns: int,
-    encode_ms: float,
-    keep_last: int = limits.KEEP_LAST_POINTS,
-    keep_within: float = 0.0,
-    message: str = "",
-) -> NoReturn:
-    """Become the committer. `started_ns` is `clock_ns()` when the commit began.
+class Committer:
+    """In the child: the committer to be. Without `start` this process becomes it."""
 
-    `encode_ms` and `message` go to the report of a durable point; `keep_last`, and `keep_within` in seconds, is what
-    retention keeps once the commit stands (0: everything). Raises OSError if the exec fails.
+    __slots__ = ("_go", "_pid", "_report_fd", "_request", "_waits")
+
+    def __init__(self, report_fd: int, lease_fd: int) -> None:
+        """It will answer on `report_fd`, and hold the run's lease (-1: there is none)."""
+        for fd in (report_fd, lease_fd):
+            if fd >= 0:
+                os.set_inheritable(fd, True)
+        self._report_fd = report_fd
+        self._request = handover.sheet()
+        self._waits, self._go = os.pipe()
+        os.set_inheritable(self._waits, True)
+        self._pid = 0
+
+    def start(self) -> None:
+        """Have it come up beside this process, so that it is there when there is something to commit."""
+        from forkpoint import _native
+
+        path, arguments, environment = self._how()
+        with contextlib.suppress(OSError):  # no room for one more process: it takes this one's place
+            self._pid = _native.spawn(
+                os.fsencode(path),
+                [os.fsencode(argument) for argument in arguments],
+                [os.fsencode(f"{name}={value}") for name, value in environment.items()],
+            )
+
+    def _how(self) -> tuple[str, list[str], dict[str, str]]:
+        return _executable, command("committer", self._request, self._waits), environment()
+
+    def commit(
+        self,
+        home: Home,
+        run: RunInfo,
+        pack: handover.PackInfo,
+        manifest: Manifest,
+        *,
+        started_ns: int,
+        encode_ms: float,
+        keep_last: int = limits.KEEP_LAST_POINTS,
+        keep_within: float = 0.0,
+        message: str = "",
+    ) -> NoReturn:
+        """Have the durable `pack` committed; this process ends as the committer does.
+
+        `started_ns` is `clock_ns()` when the commit began. `encode_ms` and `message` go to the report of a durable
+        point; `keep_last`, and `keep_within` in seconds, is what retention keeps once the commit stands (0: all).
+        """
+        request: dict[str, Any] = {
+            "home": handover.home_fields(home),
+            "run": run.fields(),
+            "pack": handover.pack_fields(pack),
+            "point": handover.point_fields(manifest),
+            "report_fd": self._report_fd,
+            "started_ns": started_ns,
+            "encode_ms": encode_ms,
+            "keep_last": keep_last,
+            "keep_within": keep_within,
+            "message": message,
+        }
+        handover.fill(self._request, request)
+        os.write(self._go, b"!")
+        if self._pid == 0:
+            os.execve(*self._how())
+        from forkpoint import _native
+
+        _native.end_with(self._pid)
+
+
+def main(request: int, waits: int) -> None:
+    """Once the pipe says so, commit what the memfd says, answer on the report pipe, then forget what retention says.
+    Never returns.
     """
-    request: dict[str, Any] = {
-        "home": handover.home_fields(home),
-        "run": run.fields(),
-        "pack": handover.pack_fields(pack),
-        "point": handover.point_fields(manifest),
-        "report_fd": report_fd,
-        "started_ns": started_ns,
-        "encode_ms": encode_ms,
-        "keep_last": keep_last,
-        "keep_within": keep_within,
-        "message": message,
-    }
-    fd = handover.offer(request)
-    os.set_inheritable(report_fd, True)
-    if lease_fd >= 0:
-        os.set_inheritable(lease_fd, True)
-    os.execve(_executable, command("committer", fd), environment())
-
-
-def main(fd: int) -> None:
-    """Commit what the memfd says, answer on the report pipe, then forget what retention says. Never returns."""
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)  # Ctrl-C is meant for the program; this is over in milliseconds
-    faultpoints.reach("committer.started")
     try:
-        _commit(handover.accept(fd))
+        from forkpoint.journal import connection, writer  # noqa: F401 - what takes time, while there is some
+
+        if os.read(waits, 1):
+            faultpoints.reach("committer.started")
+            _commit(handover.accept(request))
     finally:
         os._exit(1)
 

@@ -1,4 +1,4 @@
-"""What a child hands to the committer it becomes, across the exec: marshalled, in a memfd, never in argv or environ.
+"""What a child hands to its committer, across an exec: marshalled, in a memfd, never in argv or environ.
 
 marshal, because it is built in and the committer must start fast; both ends are the same interpreter and the memfd is
 this process's own.
@@ -73,11 +73,20 @@ def point_fields(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def sheet() -> int:
+    """An inheritable memfd for a request."""
+    return os.memfd_create("forkpoint-commit", 0)
+
+
+def fill(fd: int, request: Mapping[str, Any]) -> None:
+    """Put the request there."""
+    os.write(fd, marshal.dumps(dict(request)))
+
+
 def offer(request: Mapping[str, Any]) -> int:
     """An inheritable memfd that holds the request."""
-    data = marshal.dumps(dict(request))
-    fd = os.memfd_create("forkpoint-commit", 0)
-    os.write(fd, data)
+    fd = sheet()
+    fill(fd, request)
     return fd
 
 

@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-VERSION = 1
+VERSION = 2
 DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
 _RESERVES = ("reserve.0", "reserve.1", "reserve.2")

@@ -34,7 +34,7 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from forkpoint import faultpoints, model
@@ -100,32 +100,36 @@ class Records:
         self._entries.append((id, self._offset, len(raw) - record.HEAD_BYTES, type))
         self._append(raw)
 
-    def publish(self) -> int:
-        """Index and footer, then durable under its final name, in the place of what has it; the size."""
+    def publish(self, meanwhile: Callable[[], object] | None = None) -> int:
+        """Index and footer, then durable under its final name, in the place of what has it; the size. `meanwhile` is
+        called while the disk works.
+        """
         self._append_index()
         self._flush()
         faultpoints.reach("pack.written")
+        if meanwhile is not None:
+            durable.begin_writeback(self._fd, self._begun, self._offset - self._begun)
+            meanwhile()
         os.fdatasync(self._fd)
         faultpoints.reach("pack.synced")
         self._rename()
         self._close()
         return self._offset
 
-    def _append_record(self, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int) -> None:
-        head, stored = record.make(self._home.seal, self._encoder, type, data, id, itemsize)
-        self._entries.append((id, self._offset, len(stored), type))
+    def _append_record(self, type: int, data: bytes | bytearray | memoryview, digest: bytes, itemsize: int) -> int:
+        """Where the record begins."""
+        at = self._offset
+        head, stored = record.make(self._home.seal, self._encoder, type, data, digest, itemsize)
+        if type != record.INDEX:
+            self._entries.append((self._home.seal.chunk_id(digest), at, len(stored), type))
         self._append(head)
         self._append(stored)
+        return at
 
     def _append_index(self) -> None:
         entries = self._entries
         body = bytes.fromhex(self.pack) + b"".join([ENTRY.pack(*entry) for entry in entries])
-        at = self._offset
-        head, stored = record.make(
-            self._home.seal, self._encoder, record.INDEX, body, self._home.seal.chunk_id(body), 1
-        )
-        self._append(head)
-        self._append(stored)
+        at = self._append_record(record.INDEX, body, seal.digest(body), 1)
         size = self._offset + FOOTER_BYTES
         footer = FOOTER.pack(FOOTER_MAGIC, at, size, len(entries), bytes.fromhex(self.pack))
         self._append(footer + self._home.seal.tag("pack footer", footer))
@@ -175,14 +179,15 @@ class PackWriter(Records):
         """Store one chunk, unless it is stored already, and return its id. At most `RECORD_BYTES_MAX` bytes."""
         # A copy that fits the cache: memory shared with the program moves on between hashing and writing.
         data = bytes(data)
-        id = self._home.seal.chunk_id(data)
+        digest = seal.digest(data)
+        id = self._home.seal.chunk_id(digest)
         if id not in self._placed:
             if (pack := self._known.get(id)) is not None:
                 self._placed[id] = pack
             else:
                 shuffle = itemsize if kind == "buffer" and 1 <= itemsize <= _ITEMSIZE_MAX else 1
                 with self._abandoned_on_error():
-                    self._append_record(record.BUFFER if kind == "buffer" else record.OBJECTS, data, id, shuffle)
+                    self._append_record(record.BUFFER if kind == "buffer" else record.OBJECTS, data, digest, shuffle)
                 self._placed[id] = self.pack
         return id
 
@@ -194,8 +199,10 @@ class PackWriter(Records):
         self._placed.update((chunk, pack) for chunk, pack in places.items() if pack is not None)
         return True
 
-    def finish(self, point: model.Manifest) -> PackInfo:
-        """Make the pack durable under its final name. Nothing refers to it before the committer has run."""
+    def finish(self, point: model.Manifest, meanwhile: Callable[[], object] | None = None) -> PackInfo:
+        """Make the pack durable under its final name. Nothing refers to it before the committer has run. `meanwhile` is
+        called while the disk works.
+        """
         with self._abandoned_on_error():
             if point.point != self._point or point.run != self._run.id:
                 raise ValueError("the manifest is of another restore point")
@@ -204,11 +211,11 @@ class PackWriter(Records):
             used = {chunk: self._placed[chunk] for chunk in (*chunks, *lists)}
             packs = tuple(sorted({*used.values(), self.pack}))
             body = manifest.to_bytes(manifest.Envelope(self.pack, packs, self._run, short, listed))
-            manifest_id = self._home.seal.chunk_id(body)
-            self._append_record(record.MANIFEST, body, manifest_id, 1)
-            size = self.publish()
+            digest = seal.digest(body)
+            self._append_record(record.MANIFEST, body, digest, 1)
+            size = self.publish(meanwhile)
         known.write(self._home, self._run.id, known.next_name(self._run.id, self._point), self._point, used)
-        return PackInfo(self.pack, self._point, self._run.id, size, manifest_id, packs)
+        return PackInfo(self.pack, self._point, self._run.id, size, self._home.seal.chunk_id(digest), packs)
 
     @contextlib.contextmanager
     def _abandoned_on_error(self) -> Iterator[None]:

@@ -2,13 +2,13 @@
 
     offset size
          0    4  magic "FKPR"
-         4    1  record version, 1
+         4    1  record version, 2
          5    1  type: 1 chunk of a pickle stream, 2 chunk of a buffer, 3 manifest, 4 index
          6    1  codec: 0 raw, 1 zstd, 2 byte-shuffled zstd
          7    1  item size in bytes (for the shuffle; 1 otherwise)
          8    8  stored length, bytes that follow the head
         16    8  length, bytes after decoding
-        24   32  id: keyed BLAKE3 of the decoded bytes
+        24   32  id: keyed BLAKE3 of the unkeyed BLAKE3 of the decoded bytes
         56   32  digest: unkeyed BLAKE3 of the stored bytes
         88    4  CRC-32 of the bytes before it, for a scan without the key
         92    4  zero
@@ -37,7 +37,7 @@ MANIFEST = 3
 INDEX = 4
 
 _MAGIC = b"FKPR"
-_VERSION = 1
+_VERSION = 2
 _HEAD = struct.Struct("<4sBBBBQQ32s32sI4x")
 _CHECKED_BYTES = 88
 _TAGGED_BYTES = 96
@@ -72,15 +72,21 @@ def _limit(type: int) -> int:
 
 
 def make(
-    key: seal.Seal, encoder: codec.Encoder, type: int, data: bytes | bytearray | memoryview, id: bytes, itemsize: int
+    key: seal.Seal,
+    encoder: codec.Encoder,
+    type: int,
+    data: bytes | bytearray | memoryview,
+    digest: bytes,
+    itemsize: int,
 ) -> tuple[bytes, bytes | bytearray | memoryview]:
-    """A record of `data` as (head, stored bytes); `id` is the keyed id of `data`."""
+    """A record of `data`, whose digest is known, as (head, stored bytes)."""
     if len(data) > _limit(type):
         raise ValueError(f"{len(data)} bytes are more than one record holds")
     used, stored = encoder.encode(data, itemsize, numbers=type == BUFFER)
-    first = struct.pack(
-        "<4sBBBBQQ32s32s", _MAGIC, _VERSION, type, used, itemsize, len(stored), len(data), id, seal.digest(stored)
-    )
+    id = key.chunk_id(digest)
+    if used != codec.RAW:
+        digest = seal.digest(stored)
+    first = struct.pack("<4sBBBBQQ32s32s", _MAGIC, _VERSION, type, used, itemsize, len(stored), len(data), id, digest)
     tagged = first + struct.pack("<I4x", zlib.crc32(first))
     return tagged + key.tag("record", tagged), stored
 
@@ -116,7 +122,8 @@ def _fields(tagged: bytes) -> Head:
 def read_payload(key: seal.Seal, head: Head, stored: bytes) -> bytes:
     """The decoded bytes of a record. Raises `IntegrityError` unless they are what was written."""
     data = unkeyed_payload(head, stored)
-    if not seal.same(key.chunk_id(data), head.id):
+    digest = head.digest if head.codec == codec.RAW else seal.digest(data)
+    if not seal.same(key.chunk_id(digest), head.id):
         raise errors.IntegrityError("a record's content is not what its id says")
     return data
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,14 @@ class Program:
             self.lease.release()
             self.lease = None
 
-    def write_pack(self, state: State, point: str, **changes: Any) -> tuple[PackInfo, model.Manifest]:
-        """What the child does before it becomes the committer."""
+    def write_pack(
+        self, state: State, point: str, meanwhile: Callable[[], object] | None = None, **changes: Any
+    ) -> tuple[PackInfo, model.Manifest]:
+        """What the child does before there is something to commit; `meanwhile` while the disk works."""
         sink = pack.PackWriter(self.home, self.run, point, known.load(self.home, self.run.id, self.parent))
         chunks = tuple(sink.put(data, "buffer", 4) for data in state)
         made = manifest(self.run.id, point, self.parent, chunks, length=sum(map(len, state)), **changes)
-        return sink.finish(made), made
+        return sink.finish(made, meanwhile), made
 
     def commit(self, state: State, **changes: Any) -> str:
         """Commit durably; the restore point's id."""
@@ -84,14 +87,16 @@ class Program:
         self.parent = point
         return point
 
-    def commit_in_child(self, state: State, fault: str = "", keep_last: int = 0) -> tuple[str, report.Report]:
+    def commit_in_child(
+        self, state: State, fault: str = "", keep_last: int = 0, beside: bool = False
+    ) -> tuple[str, report.Report]:
         """Commit in a process of its own, which may be told to die; what it reported."""
         point = new_id()
         receiver, sender = os.pipe()
         task = {
             "path": self.home.path, "run": self.run.fields(), "parent": self.parent, "point": point,
             "state": [data.hex() for data in state], "report_fd": sender, "keep_last": keep_last,
-            "lease_fd": self.lease.fd if self.lease else -1,
+            "lease_fd": self.lease.fd if self.lease else -1, "beside": beside,
         }  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "FORKPOINT_FAULT": fault}
         done = subprocess.run(
@@ -101,7 +106,7 @@ class Program:
         os.close(sender)
         answer = report.decode(os.read(receiver, report.SIZE))
         os.close(receiver)
-        assert fault.endswith("kill") == (done.returncode == -9) or not fault
+        assert fault.endswith("kill") == (done.returncode in (-9, 137)) or not fault
         if answer.status == "K":
             self.parent = point
         return point, answer
@@ -116,10 +121,12 @@ def main() -> None:
     child.home = open_home(task["path"])
     child.run = RunInfo.from_fields(task["run"])
     child.parent = task["parent"]
-    info, made = child.write_pack([bytes.fromhex(data) for data in task["state"]], task["point"])
-    committer.exec_committer(
+    ready = committer.Committer(task["report_fd"], task["lease_fd"])
+    state = [bytes.fromhex(data) for data in task["state"]]
+    info, made = child.write_pack(state, task["point"], ready.start if task["beside"] else None)
+    ready.commit(
         child.home, child.run, info, made,
-        report_fd=task["report_fd"], lease_fd=task["lease_fd"], started_ns=started, encode_ms=1.0,
+        started_ns=started, encode_ms=1.0,
         keep_last=task["keep_last"],
     )  # fmt: skip
 

@@ -66,8 +66,8 @@ def test_no_store_and_a_damaged_format_are_told_apart(tmp_path: Path, home: Home
         with pytest.raises(errors.ForkpointError) as caught:
             homes.open_home(home.path)
         assert caught.value.exit_status in (1, 12, 13)
-    format.write_bytes(whole.replace(b"version: 1", b"version: 2"))
-    with pytest.raises(errors.ForkpointError, match="format 2"):
+    format.write_bytes(whole.replace(b"version: 2", b"version: 3"))
+    with pytest.raises(errors.ForkpointError, match="format 3"):
         homes.open_home(home.path)
 
 

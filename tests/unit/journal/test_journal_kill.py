@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from journal_program import ROOT, Program, content
 
 from forkpoint import errors, report
 from forkpoint.journal import committer, helper, packfile
-from forkpoint.journal.home import Home
+from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
 from forkpoint.journal.verify import verify
@@ -30,12 +31,15 @@ def _states(home: Home) -> dict[str, list[bytes]]:
         return {point.id: content(home, reader.plan(point)) for point in reader.points()}
 
 
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("place", BEFORE + AFTER)
-def test_a_commit_killed_anywhere_is_there_or_not_and_the_next_one_works(program: Program, place: str) -> None:
+def test_a_commit_killed_anywhere_is_there_or_not_and_the_next_one_works(
+    program: Program, place: str, beside: bool
+) -> None:
     shared = os.urandom(300)
     first, told = program.commit_in_child([shared, b"first"])
     assert told.status == "K" and told.seq == 1 and told.point == first and told.bytes_new > 300
-    killed, told = program.commit_in_child([shared, b"killed"], fault=f"{place}:kill")
+    killed, told = program.commit_in_child([shared, b"killed"], fault=f"{place}:kill", beside=beside)
     assert told.status == "?"
     expected = {first: [shared, b"first"]}
     if place in AFTER:
@@ -56,10 +60,11 @@ def test_a_commit_killed_anywhere_is_there_or_not_and_the_next_one_works(program
     assert _states(program.home) == {**expected, third: [shared, b"third"]}
 
 
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("place", ["pack.synced", "committer.inserted"])
-def test_a_commit_that_fails_says_so_and_leaves_nothing(program: Program, place: str) -> None:
+def test_a_commit_that_fails_says_so_and_leaves_nothing(program: Program, place: str, beside: bool) -> None:
     program.commit([b"first"])
-    _, told = program.commit_in_child([b"second"], fault=f"{place}:raise")
+    _, told = program.commit_in_child([b"second"], fault=f"{place}:raise", beside=beside)
     assert told.status == ("F" if place.startswith("committer") else "?")
     if told.status == "F":
         assert "fault injected" in told.message
@@ -106,7 +111,7 @@ def test_the_child_finishes_when_the_program_is_gone_and_its_lease_holds(program
         "program = Program(open_home(sys.argv[1]), sys.argv[2])\n"
         "point = new_id()\n"
         "task = {'path': sys.argv[1], 'run': program.run.fields(), 'parent': None, 'point': point,\n"
-        "        'state': ['00'], 'report_fd': 1, 'keep_last': 0, 'lease_fd': program.lease.fd}\n"
+        "        'state': ['00'], 'report_fd': 1, 'keep_last': 0, 'lease_fd': program.lease.fd, 'beside': True}\n"
         "subprocess.Popen([sys.executable, sys.argv[3], json.dumps(task)], pass_fds=[program.lease.fd],\n"
         "                 stdout=open(os.devnull, 'wb'))\n"
         "print(point, flush=True)\n"
@@ -145,13 +150,53 @@ def test_a_committer_is_quick_and_imports_little(program: Program) -> None:
     _, told = program.commit_in_child([b"second"])
     assert told.status == "K"
     code = committer.command("committer", 0)[4].replace(
-        "main(int(sys.argv[1]))", "import forkpoint.journal.writer, forkpoint.journal.retention; print(*sys.modules)"
+        "main(*map(int, sys.argv[1].split(',')))",
+        "import forkpoint.journal.writer, forkpoint.journal.retention; print(*sys.modules)",
     )
     command = committer.command("committer", 0)
     done = subprocess.run([*command[:4], code, *command[5:]], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert "forkpoint.journal.connection" in loaded
     assert not loaded & {"typing", "dataclasses", "json", "re", "forkpoint.model", "hashlib", "signal", "numpy"}
+
+
+def test_a_committer_that_is_never_told_what_to_commit_ends(program: Program) -> None:
+    receiver, sender = os.pipe()
+    ready = committer.Committer(sender, -1)
+    ready.start()
+    os.close(sender)
+    assert ready._pid > 0
+    os.close(ready._go)
+    assert os.read(receiver, 1) == b"", "it held this pipe"
+    os.close(receiver)
+    assert os.waitstatus_to_exitcode(os.waitpid(ready._pid, 0)[1]) == 1
+    for fd in (ready._request, ready._waits):
+        os.close(fd)
+
+
+def test_without_room_for_a_process_the_child_becomes_the_committer(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*how: object) -> int:
+        raise BlockingIOError(11, "no more processes")
+
+    monkeypatch.setattr("forkpoint._native.spawn", refuse)
+    point = new_id()
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            info, made = program.write_pack([b"first"], point)
+            ready = committer.Committer(sender, -1)
+            ready.start()
+            ready.commit(program.home, program.run, info, made, started_ns=time.monotonic_ns(), encode_ms=1.0)
+        finally:
+            os._exit(9)
+    os.close(sender)
+    assert report.decode(os.read(receiver, report.SIZE)).status == "K"
+    os.close(receiver)
+    assert os.waitpid(child, 0)[1] == 0
+    assert _states(program.home) == {point: [b"first"]}
 
 
 def test_a_missing_relied_on_pack_fails_the_commit_and_the_next_writes_everything(program: Program) -> None:
