@@ -70,6 +70,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     """The child's whole work; ends with the committer, or in the answer that a better place is near."""
     descriptors.open_again(moment.opened)  # first: nothing else may take their numbers
     at.staging.begin()
+    roots.hold(moment.found)
     libraries.begin()
     mappings.hold_still(moment.mappings)
     mapped.remember(moment.mappings.text)

@@ -249,7 +249,7 @@ class Engine:
         opened = descriptors.opened({self._lease.fd})
         found = roots.find()
         provenance.look(found.by_value)
-        libraries.mark()
+        libraries.mark(found)
         return Moment(
             point=point,
             trigger=trigger,

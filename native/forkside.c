@@ -32,7 +32,7 @@
 enum {
     KEPT_MAX = 16,             /* Descriptors a child may keep. */
     DESCRIPTOR_MIN = 128,      /* Ours are numbered from here, so that the program's numbers stay as they were. */
-    CHILD_NICENESS = 5,        /* Added to the program's: a quarter of a contended core, so that the child still ends. */
+    CHILD_NICENESS = 10,       /* Added to the program's: a tenth of a contended core, so that the child still ends. */
     IOPRIO_LOWEST = (2 << 13) | 7, /* Best effort, level 7 (linux/ioprio.h is missing from older headers). */
 };
 

@@ -72,6 +72,11 @@ Drift = tuple[str, str, str, Any, list[Any] | None]
 """Module, path of the class or instance in it ("" for the module itself), name, value; for a dict, list or set that
 only holds what is the program's, its keys, indexes or elements."""
 
+_Asked = tuple[str, dict[str, Any], int]
+"""Name and namespace of a module, and what is asked of it."""
+
+_SYS: Final[dict[str, Any]] = {}
+
 Counter = tuple[str, str, str, Any]
 """Module, class in it or "", name, and the `itertools.count`."""
 
@@ -93,13 +98,21 @@ class _State:
     owner: int = 0
     in_child: bool = False
     taken: dict[Roots, Survey] = field(default_factory=dict)
+    asked: list[_Asked] = field(default_factory=list)
+    fingerprint: int = 0
 
 
 _state: Final = _State()
 
 
-def mark() -> None:
-    """In the program, right before it forks: what its namespaces hold from here on, that child has not seen."""
+def mark(found: Roots) -> None:
+    """In the program, right before it forks: what its namespaces hold from here on, that child has not seen.
+
+    Which namespaces there are is listed here, when modules came or went: for the child each of them would be a page to
+    copy.
+    """
+    if found.fingerprint != _state.fingerprint:
+        _state.asked, _state.fingerprint = _asked(found), found.fingerprint
     if _state.owner != os.getpid():  # or the program has forked, and its parent goes on in the memory it has
         _state.memory, _state.owner = None, os.getpid()
         with suppress(OSError):  # no memory for it: each child looks at everything
@@ -130,7 +143,7 @@ def _survey(found: Roots) -> Survey:
     settled = _state.in_child and _UNSETTLING.isdisjoint(assigned.names)
     terms = hash((frozenset(program), frozenset(assigned.names), frozenset(atoms))) & ~(-1 << 64) or 1
     memory = _state.memory if settled else None
-    walked = _native.survey(_asked(found), program, assigned.names, atoms, _EVERYWHERE, ABCMeta, memory, terms)
+    walked = _native.survey(_listed(found), program, assigned.names, atoms, _EVERYWHERE, ABCMeta, memory, terms)
     return Survey(*walked, assigned)
 
 
@@ -148,12 +161,24 @@ def _namespaces(own: set[int]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _asked(found: Roots) -> list[tuple[str, dict[str, Any], int]]:
-    """The namespaces to walk, and what is asked of each."""
-    asked: list[tuple[str, dict[str, Any], int]] = []
+def _listed(found: Roots) -> list[_Asked]:
+    """The namespaces to walk."""
+    listed = _state.in_child and found.fingerprint and found.fingerprint == _state.fingerprint
+    asked = _state.asked if listed else _asked(found)
+    for at, entry in enumerate(asked):
+        if entry[1] is _SYS:
+            namespace = vars(sys)
+            asked[at] = "sys", {key: namespace[key] for key in _SYS_NAMES & namespace.keys()}, _native.NAMES
+            break  # right at the beginning: the other entries are not to be touched
+    return asked
+
+
+def _asked(found: Roots) -> list[_Asked]:
+    """The namespaces, and what is asked of each; `_SYS` stands for some names of `sys`, as they are when walked."""
+    asked: list[_Asked] = []
     for name, namespace in _namespaces({id(module) for module in found.by_value}):
         if name == "sys":
-            asked.append((name, {key: namespace[key] for key in _SYS_NAMES & namespace.keys()}, _native.NAMES))
+            asked.append((name, _SYS, _native.NAMES))
             asked.append((name, namespace, _native.MEMBERS | _native.COUNTERS))
             continue
         asks = _native.NAMES | _native.MEMBERS | _native.COUNTERS | _native.ABSTRACT

@@ -8,7 +8,7 @@ import os
 import site
 import sys
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
@@ -22,10 +22,13 @@ _CYTHON_PREFIXES: Final = ("_cython_", "cython_runtime")
 
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """`by_value`: modules saved with all they hold. `imports`: libraries by name, in the order they were imported."""
+    """`by_value`: modules saved with all they hold. `imports`: libraries by name, in the order they were imported.
+    `fingerprint`: of `sys.modules` as it was; 0 where that was not asked.
+    """
 
     by_value: tuple[ModuleType, ...]
     imports: tuple[str, ...]
+    fingerprint: int = field(default=0, compare=False)
 
 
 _sorted: dict[str, tuple[int, bool, bool]] = {}
@@ -39,6 +42,7 @@ class _Last:
     asked: int = 0
     by_value: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
+    held: Roots | None = None
 
 
 _last: Final = _Last()
@@ -50,11 +54,20 @@ def find() -> Roots:
     Called in the program, so that each module is looked at once and not anew in every child. A few microseconds when
     nothing was imported since.
     """
+    if _last.held is not None:
+        return _last.held
     asked = _native.fingerprint(sys.modules)
     if asked != _last.asked:
         _sort()
         _last.asked = asked
-    return Roots(tuple(sys.modules[name] for name in _last.by_value), _last.imports)
+    return Roots(tuple(sys.modules[name] for name in _last.by_value), _last.imports, _last.asked)
+
+
+def hold(found: Roots) -> None:
+    """In the child: `find` answers this from here on. What we import ourselves is nothing of the program's, and
+    going through all modules takes a millisecond where each is on a page of its own.
+    """
+    _last.held = found
 
 
 def _sort() -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from forkpoint import _native
 from forkpoint.capture import libraries, roots
 
 LIBRARY = """
@@ -60,7 +61,9 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Any:
 def walked(memory: bool, first: Callable[[], object] = lambda: None) -> Any:
     """What a child finds that begins with `first`, as plain values."""
     reading, writing = os.pipe()
-    libraries.mark()
+    asked = _native.fingerprint(sys.modules) if memory else 0  # without, the child lists the modules itself
+    program = roots.Roots((sys.modules["the_program"],), (), asked)
+    libraries.mark(program)
     pid = os.fork()
     if pid == 0:
         try:
@@ -69,7 +72,7 @@ def walked(memory: bool, first: Callable[[], object] = lambda: None) -> Any:
             if not memory:
                 libraries._state.memory = None
             libraries.begin()
-            survey = libraries.look(roots.Roots((sys.modules["the_program"],), ()))
+            survey = libraries.look(program)
             found = (
                 [survey.named.find(id) for id in survey.named.ids()],
                 [
@@ -208,13 +211,22 @@ def test_without_memory_for_it_each_child_looks_at_everything(library: Any, monk
 
 
 def test_a_process_that_the_program_forks_does_not_write_into_its_memory(library: Any) -> None:
-    libraries.mark()
+    libraries.mark(roots.Roots((), ()))
     kept = libraries._state.memory
     pid = os.fork()
     if pid == 0:
-        libraries.mark()
+        libraries.mark(roots.Roots((), ()))
         os._exit(libraries._state.memory is kept)
     assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_a_module_that_came_in_another_s_place_is_walked(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ("surveyed", "thing") in walked(memory=True)[0]
+    other = types.ModuleType("surveyed")
+    other.thing, other.new = object(), mine(library)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "surveyed", other)
+    assert walked(memory=True) == walked(memory=False)
+    assert ("surveyed", "", "new") in {drift[:3] for drift in walked(memory=True)[1]}
 
 
 def test_what_drifted_in_an_instance_is_told_under_each_of_its_names(library: Any) -> None:
