@@ -1,11 +1,13 @@
-"""How much longer a program takes: with automatic restore points and without, in turns.
+"""How much longer a program takes: with restore points and without, in turns.
 
-    python stress/bench/overhead.py [--workload W1 ...] [--every 1] [--seconds 20] [--pairs 3] [--threads 1] [--json F]
+    python stress/bench/overhead.py [--workload W1 ...] [--every 1 | auto | 10it] [--seconds 20] [--pairs 3]
+                                    [--threads 1] [--json FILE]
 
-Each workload does the same number of steps plainly and under `forkpoint run --every SECONDS` (`auto`: the defaults),
-in pairs that begin with one and the other in turn. The time is that of the steps alone, told by the program: starting
-up is no overhead of checkpoints. A figure counts only with the durable points beside it: at least 80 % of those asked
-for.
+Each workload does the same number of steps plainly and with restore points, in pairs that begin with one and the other
+in turn: under `forkpoint run --every SECONDS`, or with its defaults (`auto`), or by an explicit `checkpoint()` after
+every so many iterations (`10it`). The time is that of the steps alone, told by the program: starting up is no overhead
+of checkpoints. A figure counts only with the durable points beside it: at least 80 % of those asked for (`auto` asks
+for as many as it thinks right).
 """
 
 from __future__ import annotations
@@ -37,13 +39,16 @@ done = 0
 while done < steps if steps else time.perf_counter() - began < seconds:
     work.step()
     done += 1
+    if {iterations!r} and done % {iterations!r} == 0:
+        import forkpoint
+        forkpoint.checkpoint()
 print(done, time.perf_counter() - began)
 """
 
 
-def run(directory: Path, threads: int, command: list[str]) -> tuple[int, float]:
+def run(directory: Path, threads: int, store: str, command: list[str]) -> tuple[int, float]:
     """(steps, seconds) of one run."""
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "FORKPOINT_STORE": str(directory / store)}
     done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=True)
     steps, seconds = done.stdout.split()[-2:]
     return int(steps), float(seconds)
@@ -60,32 +65,37 @@ def measure(name: str, every: str, seconds: float, pairs: int, threads: int) -> 
     """Paired runs of one workload."""
     with tempfile.TemporaryDirectory(prefix="overhead.", dir=os.environ.get("FORKPOINT_BENCH_DIR")) as scratch:
         directory = Path(scratch)
-        program = directory / "program.py"
+        iterations = int(every.removesuffix("it")) if every.endswith("it") else 0
 
-        def write(steps: int) -> None:
-            program.write_text(PROGRAM.format(here=str(HERE), name=name, steps=steps, seconds=seconds))
+        def program(steps: int, iterations: int) -> str:
+            text = PROGRAM.format(here=str(HERE), name=name, steps=steps, seconds=seconds, iterations=iterations)
+            path = directory / f"program-{steps}-{iterations}.py"
+            path.write_text(text)
+            return str(path)
 
-        write(0)
-        steps, _ = run(directory, threads, [sys.executable, str(program)])
-        write(steps)
+        steps, took = run(directory, threads, "none", [sys.executable, program(0, 0)])
+        asked = steps // iterations if iterations else 0 if every == "auto" else int(took / float(every))
+        options = [] if every == "auto" else ["--every", every]
+        without = [sys.executable, program(steps, 0)]
+        if iterations:
+            command = [sys.executable, program(steps, iterations)]
+        else:
+            command = [sys.executable, "-m", "forkpoint", "run", *options, program(steps, 0)]
         plain, covered, points = [], [], []
         for pair in range(pairs):
             for kept in (pair % 2 == 0, pair % 2 == 1):
                 if kept:
-                    store = f"store{pair}"
-                    options = ["--store", store] + ([] if every == "auto" else ["--every", every])
-                    command = [sys.executable, "-m", "forkpoint", "run", *options, str(program)]
-                    covered.append(run(directory, threads, command)[1])
-                    points.append(durable(directory, store))
+                    covered.append(run(directory, threads, f"store{pair}", command)[1])
+                    points.append(durable(directory, f"store{pair}"))
                 else:
-                    plain.append(run(directory, threads, [sys.executable, str(program)])[1])
+                    plain.append(run(directory, threads, "none", without)[1])
     ratios = [100 * (long / short - 1) for long, short in zip(covered, plain, strict=True)]
-    return {"steps": steps, "plain": plain, "covered": covered, "points": points, "overhead": statistics.median(ratios)}
+    return {"steps": steps, "plain": plain, "covered": covered, "points": points, "asked": asked, "overheads": ratios}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=["W1", "W4", "W8"])
+    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=["W1", "W3", "small", "W8"])
     parser.add_argument("--every", default="1")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--pairs", type=int, default=3)
@@ -93,11 +103,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     whole = {}
-    print(f"{'':<8}{'overhead':>10}{'plain, s':>10}{'points':>16}")
+    print(f"{'':<8}{'overhead':>10}{'of pairs, %':>20}{'plain, s':>10}{'points':>16}{'asked':>8}")
     for name in options.workload:
         found = whole[name] = measure(name, options.every, options.seconds, options.pairs, options.threads)
         points = ", ".join(map(str, found["points"]))
-        print(f"{name:<8}{found['overhead']:>8.1f} %{statistics.median(found['plain']):>10.1f}{points:>16}")
+        pairs = ", ".join(f"{ratio:.1f}" for ratio in found["overheads"])
+        plain = statistics.median(found["plain"])
+        print(
+            f"{name:<8}{statistics.median(found['overheads']):>8.1f} %{pairs:>20}{plain:>10.1f}{points:>16}"
+            f"{found['asked'] or '-':>8}"
+        )
         sys.stdout.flush()
     if options.json:
         options.json.write_text(json.dumps(whole, indent=1))

@@ -2,86 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
-
-class Gpt:
-    """W1: a char-GPT of 10.9 M parameters with AdamW on the text of the standard library; 131 MB of state."""
-
-    name = "W1"
-    sparse = False
-    points = 12
-
-    def __init__(self) -> None:
-        import torch
-        from torch import nn
-
-        torch.manual_seed(0)
-        width, layers, heads, self.length = 384, 6, 6, 32
-        text = b"".join(path.read_bytes() for path in sorted(Path(os.__file__).parent.glob("a*.py")))
-        self.text = torch.tensor(list(text), dtype=torch.uint8)
-        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True)
-        blocks = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
-        self.model = nn.Sequential(nn.Embedding(256, width), blocks, nn.LayerNorm(width), nn.Linear(width, 256))
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
-        self.torch = torch
-
-    def step(self) -> None:
-        torch = self.torch
-        start = int(torch.randint(len(self.text) - self.length - 1, (1,)))
-        window = self.text[start : start + self.length + 1].long()
-        loss = torch.nn.functional.cross_entropy(self.model(window[None, :-1])[0], window[1:])
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def state(self) -> dict[str, Any]:
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def arrays(self) -> list[Any]:
-        """All large memory, as numpy arrays over it."""
-        moments = [value for state in self.optimizer.state.values() for value in state.values()]
-        return [tensor.detach().numpy().reshape(-1) for tensor in (*self.model.parameters(), *moments)]
-
-
-class Frozen:
-    """W4: a frozen backbone of 25 M parameters (100 MB) and adapters of rank 4 that learn (LoRA)."""
-
-    name = "W4"
-    sparse = False
-    points = 9
-
-    def __init__(self) -> None:
-        import torch
-        from torch import nn
-
-        torch.manual_seed(0)
-        width, layers, rank = 1024, 24, 4
-        self.backbone = nn.ModuleList(nn.Linear(width, width) for _ in range(layers)).requires_grad_(False)
-        self.down = nn.ParameterList(torch.randn(width, rank) / width for _ in range(layers))
-        self.up = nn.ParameterList(torch.zeros(rank, width) for _ in range(layers))
-        self.optimizer = torch.optim.AdamW([*self.down, *self.up], lr=1e-3)
-        self.torch = torch
-
-    def step(self) -> None:
-        torch = self.torch
-        hidden = torch.randn(16, 1024)
-        for layer, down, up in zip(self.backbone, self.down, self.up, strict=True):
-            hidden = torch.tanh(layer(hidden) + hidden @ down @ up)
-        (hidden - 1).pow(2).mean().backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def state(self) -> dict[str, Any]:
-        learned = {"down": self.down.state_dict(), "up": self.up.state_dict()}
-        return {"backbone": self.backbone.state_dict(), **learned, "optimizer": self.optimizer.state_dict()}
-
-    def arrays(self) -> list[Any]:
-        moments = [value for state in self.optimizer.state.values() for value in state.values()]
-        learned = (*self.backbone.parameters(), *self.down, *self.up)
-        return [tensor.detach().numpy().reshape(-1) for tensor in (*learned, *moments)]
+from networks import Frozen, Gpt, Images, LargeGpt, SmallGpt
+from tables import Boosted, Pipeline, Search
 
 
 class Heap:
@@ -189,4 +113,5 @@ class Dense:
         return self.list
 
 
-WORKLOADS = {kind.name: kind for kind in (Gpt, Frozen, Heap, Strings, Array, Dense)}
+KINDS = (Gpt, SmallGpt, LargeGpt, Images, Frozen, Boosted, Search, Heap, Strings, Array, Pipeline, Dense)
+WORKLOADS: dict[str, Any] = {kind.name: kind for kind in KINDS}
