@@ -20,15 +20,16 @@ if TYPE_CHECKING:
     from forkpoint.engine import Engine
 
 
-def next_interval(every: float | None, stop_seconds: float, child_seconds: float, max_overhead: float) -> float:
+def next_interval(every: float | None, cost_seconds: float, child_seconds: float, max_overhead: float) -> float:
     """Seconds until the next automatic commit is due.
 
-    With `every` None (auto): so long that one stop stays within `max_overhead` (a share, 0.01 is 1 %), at least twice
-    as long as a child takes, and within the limits for auto.
+    With `every` None (auto): so long that what a commit takes from the program, its stop and what it is slowed by until
+    the child has ended, stays within `max_overhead` (a share, 0.01 is 1 %); at least twice as long as a child takes;
+    within the limits for auto.
     """
     if every is not None:
         return every
-    wanted = max(stop_seconds / max_overhead, 2 * child_seconds)
+    wanted = max(cost_seconds / max_overhead, 2 * child_seconds)
     return min(max(wanted, limits.AUTO_SECONDS_MIN), limits.AUTO_SECONDS_MAX)
 
 
@@ -94,7 +95,8 @@ class Autosave:
     def _postpone(self) -> None:
         """A commit was taken: the next one is due an interval from now."""
         totals = self._engine.totals
-        self._interval = next_interval(self._every, totals.stop_seconds, totals.child_seconds, self._share)
+        cost = max(totals.stop_seconds, totals.cost_seconds)
+        self._interval = next_interval(self._every, cost, totals.child_seconds, self._share)
         self._engine.protection.interval(self._interval)
         self._due = time.monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN

@@ -140,6 +140,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         at.staging.tell(found)
 
     written = packing.finish(manifest, meanwhile)
+    side.nearly_done()
     ready.commit(
         at.home,
         at.run,

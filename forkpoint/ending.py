@@ -22,8 +22,8 @@ PREEMPTED: Final = 75
 
 @dataclass(slots=True)
 class Totals:
-    """What this process has done so far, for the line at the end of the run; `stop_seconds` and `child_seconds` are of
-    the last commit alone.
+    """What this process has done so far, for the line at the end of the run; `stop_seconds`, `cost_seconds` and
+    `child_seconds` are of the last commits alone.
     """
 
     points: int = 0
@@ -32,8 +32,16 @@ class Totals:
     stopped_seconds: float = 0.0
     worst_stop_seconds: float = 0.0
     stop_seconds: float = 0.0
+    cost_seconds: float = 0.0
+    slowed_seconds: float = 0.0
     child_seconds: float = 0.0
     began: float = field(default_factory=time.perf_counter)
+
+    def slowed(self, seconds: float) -> None:
+        """The last commit took so much of the program's time after its stop. One that was unlucky counts for half."""
+        self.slowed_seconds += seconds
+        cost = self.stop_seconds + seconds
+        self.cost_seconds = (self.cost_seconds + cost) / 2 if self.cost_seconds else cost
 
 
 def tell(engine: Engine, status: int, finished: bool) -> None:
@@ -41,9 +49,10 @@ def tell(engine: Engine, status: int, finished: bool) -> None:
     totals = engine.totals
     elapsed = max(time.perf_counter() - totals.began, 1e-9)
     failed = f", {totals.failed} failed" if totals.failed else ""
+    slowed = f" and slowed by some {100 * totals.slowed_seconds / elapsed:.2f} %" if totals.slowed_seconds else ""
     say(
         f"{totals.points} restore points{failed}, stopped {100 * totals.stopped_seconds / elapsed:.2f} % of "
-        f"{elapsed:.1f} s, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
+        f"{elapsed:.1f} s{slowed}, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
         + (f", not captured: {lost(paths)}" if (paths := engine.losses.paths()) else "")
     )
     if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:

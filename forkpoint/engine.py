@@ -47,6 +47,7 @@ from forkpoint.report import Report
 from forkpoint.restore import files, install, resume
 from forkpoint.say import say
 from forkpoint.snapshot import forker, memory, stdout
+from forkpoint.snapshot.burden import Burden
 from forkpoint.snapshot.staging import Staging
 
 
@@ -75,6 +76,7 @@ class Engine:
         self._lease = held
         self._files = Files(store, info.id, settings.max_file_bytes)
         self._staging = Staging(settings.max_staging_bytes)
+        self._burden = Burden()
         self._trigger: Autosave | None = None
         self._child: forker.ChildHandle | None = None
         self._point = ""
@@ -227,6 +229,7 @@ class Engine:
         ended = time.perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
+        self._burden.begin()
         self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)
         self.totals.stop_seconds = ended - waited
@@ -287,6 +290,7 @@ class Engine:
         report = self._child.wait(timeout) if timeout != 0.0 else self._child.poll()
         if report is None:
             return
+        self.totals.slowed(self._burden.end(self._child.cpu_seconds))
         self._child = None
         self._reports = {self._point: report}
         self._account(report)
@@ -365,7 +369,7 @@ class Engine:
         return image
 
     def _resume(self, captured: CapturedStack, point: Checkpoint) -> object:
-        self.totals = ending.Totals()  # measured on the program's clocks, which have just gone back
+        self.totals, self._burden = ending.Totals(), Burden()  # measured on the program's clocks, which have gone back
         for function in registry.after_restore:
             function()
         self.begin()

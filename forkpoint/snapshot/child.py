@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -28,6 +29,10 @@ class ChildSide:
     def at_work(self) -> None:
         """Tell the program which process this is."""
         self._page.set_worker(os.getpid())
+
+    def nearly_done(self) -> None:
+        """Tell the program what CPU time this has taken."""
+        self._page.set_cpu(time.clock_gettime(time.CLOCK_PROCESS_CPUTIME_ID))
 
     def split(self) -> Split:
         """Where the stop's time went, once the program has told; ask late. Never waits."""

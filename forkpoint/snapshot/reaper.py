@@ -34,7 +34,8 @@ class ChildHandle:
     """
 
     __slots__ = (
-        "_deadline", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent", "staged"
+        "_cpu", "_deadline", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent",
+        "staged",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +56,7 @@ class ChildHandle:
         self._deadline = time.monotonic() + deadline_seconds
         self._hang = HangWatch()
         self._report: Report | None = None
+        self._cpu = 0.0
         self._killed = ""
         self._silent = False
         self._owner = os.getpid()
@@ -64,6 +66,11 @@ class ChildHandle:
     def pid(self) -> int:
         """The child's process id, for messages only: signals go through `kill`."""
         return self._pid
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time that the child has used, from when it reported success on; its committer's not counted."""
+        return self._cpu if self.gone else self._page.cpu()
 
     @property
     def gone(self) -> bool:
@@ -140,6 +147,7 @@ class ChildHandle:
         _living.remove(self)
         self._pid = 0
         self._pipe.close()
+        self._cpu = self._page.cpu()
         self._page.close()
         if self._pidfd >= 0:
             os.close(self._pidfd)
