@@ -33,20 +33,8 @@ VERSION = 2
 DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
 _RESERVES = ("reserve.0", "reserve.1", "reserve.2")
-_OURS = frozenset(
-    {
-        "FORMAT",
-        "journal.db",
-        "journal.new",
-        "packs",
-        "tmp",
-        "leases",
-        "quarantine",
-        "writer.lock",
-        ".gitignore",
-        *_RESERVES,
-    }
-)
+_REPLACED = ("FORMAT", ".gitignore", "CACHEDIR.TAG")
+_OURS = frozenset({"journal.db", "journal.new", "packs", "tmp", "leases", "quarantine", "writer.lock"})
 _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store: backup programs may skip it\n"
 
 
@@ -259,7 +247,7 @@ def _elsewhere() -> str:
 def _make(root: int, path: str) -> bool:
     """Lay out an empty store; FORMAT last. False when another process did."""
     filesystem.check_local(path)
-    strange = [name for name in os.listdir(root) if name not in _OURS and not name.startswith((".FORMAT.", "CACHEDIR"))]
+    strange = [name for name in os.listdir(root) if name not in {*_OURS, *_REPLACED, *_RESERVES} and not _begun(name)]
     if strange:
         raise errors.StartFailed(f"{path} is not a store, and not empty: {strange[0]}", hint="name a new directory")
     lock = durable.open_beneath(root, ("writer.lock",), os.O_RDWR | os.O_CREAT)
@@ -267,6 +255,8 @@ def _make(root: int, path: str) -> bool:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if "FORMAT" in os.listdir(root):
             return False
+        for name in filter(_begun, os.listdir(root)):
+            os.unlink(name, dir_fd=root)
         for name in ("packs", "tmp", "leases"):
             durable.make_directory(root, name)
         durable.replace_file(root, ".gitignore", b"*\n")
@@ -282,6 +272,11 @@ def _make(root: int, path: str) -> bool:
         return True
     finally:
         os.close(lock)
+
+
+def _begun(name: str) -> bool:
+    """Whether this is what an interrupted `durable.replace_file` left here."""
+    return name.startswith(tuple(f".{whole}." for whole in _REPLACED))
 
 
 def fill_reserve(root: int) -> None:

@@ -47,6 +47,16 @@ def test_making_it_again_opens_it_and_an_interrupted_making_is_completed(home: H
     assert again.store != home.store and Path(home.path, "tmp").is_dir()
 
 
+@pytest.mark.parametrize("name", ["FORMAT", ".gitignore", "CACHEDIR.TAG"])
+def test_a_making_that_died_before_a_rename_is_completed(tmp_path: Path, home: Home, name: str) -> None:
+    """Where the power went, or the process, between writing a file of the store and giving it its name."""
+    new = tmp_path / "new"
+    new.mkdir()
+    (new / f".{name}.123.0a0b0c0d").write_bytes(b"")
+    assert homes.create(str(new)).path == str(new)
+    assert not list(new.glob(".*.123.*")), "what was begun is swept"
+
+
 def test_a_directory_with_other_things_in_it_is_left_alone(tmp_path: Path, home: Home) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
