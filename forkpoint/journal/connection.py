@@ -25,6 +25,8 @@ else:
 
 SQLITE_VERSION_MIN = (3, 51, 3)
 _BUSY_SECONDS = 10.0
+_WAL_HEAD_BYTES = 32
+_FRAME_HEAD_BYTES = 24
 _FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
 
 Connection = sqlite.Connection
@@ -181,7 +183,42 @@ def transaction(connection: Connection) -> Iterator[None]:
         with contextlib.suppress(DatabaseError):
             connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
+    commit(connection)
+
+
+def commit(connection: Connection) -> None:
+    """COMMIT. Durable when it returns; when it raises, nobody will read what it wrote before a crash."""
+    try:
+        connection.execute("COMMIT")
+    except DatabaseError:
+        with contextlib.suppress(DatabaseError, OSError):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            _take_back(connection)
+        raise
+
+
+def _take_back(connection: Connection) -> None:
+    """Put the WAL back to the last transaction that stood, after the disk refused to have some of it.
+
+    Memory has what the disk has not, and passes it for clean: the next process to open the journal would find the
+    transaction that failed, whole, and commit on top of it, and at a power cut all that came after would be lost. So
+    what stood is written anew, to be synced by the next COMMIT, and the rest is cut off. Readers only look before it.
+    Folding instead would need them to be gone.
+    """
+    (path,) = (row["file"] for row in connection.execute("PRAGMA database_list") if row["name"] == "main")
+    frames = int(connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()["log"])
+    if frames < 0:
+        return
+    page = int(connection.execute("PRAGMA page_size").fetchone()[0])
+    end = _WAL_HEAD_BYTES + frames * (_FRAME_HEAD_BYTES + page) if frames > 0 else 0
+    fd = os.open(f"{path}-wal", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        stood = durable.read_exactly(fd, end, 0)
+        os.ftruncate(fd, end)
+        durable.write_all(fd, stood)
+    finally:
+        os.close(fd)
 
 
 def fold(home: Home, connection: Connection, above_bytes: int = limits.WAL_FOLD_BYTES) -> bool:

@@ -74,7 +74,7 @@ def commit(
             db.execute("ROLLBACK")
         remove_pack(home, info)
         raise
-    _finish(db, home)
+    connection.commit(db)
     faultpoints.reach("committer.committed")
     # It stands: anchor and cache only help, and must not make a success a failure.
     with contextlib.suppress(OSError):
@@ -83,22 +83,6 @@ def commit(
     with contextlib.suppress(OSError):
         known.advance(home, run.id, info.point)
     return int(seq)
-
-
-def _finish(db: connection.Connection, home: Home) -> None:
-    """COMMIT. Where it fails, what it wrote is cut off the WAL, by folding what stood before into the journal.
-
-    Otherwise the rows could be read again from memory though the disk refused them, and commits written after them in
-    the same file would be lost with them at a power cut.
-    """
-    try:
-        db.execute("COMMIT")
-    except connection.DatabaseError:
-        with contextlib.suppress(connection.DatabaseError):
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-        connection.fold(home, db, above_bytes=0)
-        raise
 
 
 def recover(db: connection.Connection, home: Home, own_pack: str) -> None:

@@ -88,9 +88,9 @@ class Program:
         return point
 
     def commit_in_child(
-        self, state: State, fault: str = "", keep_last: int = 0, beside: bool = False
+        self, state: State, fault: str = "", keep_last: int = 0, beside: bool = False, first: str = ""
     ) -> tuple[str, report.Report]:
-        """Commit in a process of its own, which may be told to die; what it reported."""
+        """Commit in a process of its own, which may be told to die, or to run some code first; what it reported."""
         point = new_id()
         receiver, sender = os.pipe()
         task = {
@@ -98,9 +98,10 @@ class Program:
             "state": [data.hex() for data in state], "report_fd": sender, "keep_last": keep_last,
             "lease_fd": self.lease.fd if self.lease else -1, "beside": beside,
         }  # fmt: skip
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "FORKPOINT_FAULT": fault}
+        paths = os.pathsep.join([str(ROOT), os.path.dirname(__file__)])
+        environment = {**os.environ, "PYTHONPATH": paths, "FORKPOINT_FAULT": fault}
         done = subprocess.run(
-            [sys.executable, __file__, json.dumps(task)],
+            [sys.executable, "-c", f"import journal_program\n{first}\njournal_program.main()", json.dumps(task)],
             env=environment, cwd=ROOT, pass_fds=[sender, *([self.lease.fd] if self.lease else [])], check=False,
         )  # fmt: skip
         os.close(sender)
