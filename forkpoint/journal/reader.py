@@ -148,9 +148,8 @@ class Reader:
     def runs(self) -> tuple[Run, ...]:
         """All runs, newest first: by their newest restore point, and those without any by when they began."""
         found = [self.run(id) for id in self._infos]
-        return tuple(
-            sorted(found, key=lambda run: (run.created_at, run.points[:1] and run.points[0].number), reverse=True)
-        )
+        newest = {run.id: max((point.number for point in run.points), default=0) for run in found}
+        return tuple(sorted(found, key=lambda run: (run.created_at, newest[run.id]), reverse=True))
 
     def run(self, id: str) -> Run:
         """One run by its whole id. Raises `UnknownReference`."""
