@@ -18,7 +18,7 @@ from forkpoint.capture import ambient, descriptors, libraries, liveness, mapping
 from forkpoint.encode import mapped, pickler
 from forkpoint.errors import Refused
 from forkpoint.files import AtCommit, Files
-from forkpoint.journal import committer, known, pack
+from forkpoint.journal import columns, committer, known, pack
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
@@ -133,7 +133,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         saved=encoded.saved,
     )
     found = _changes(encoded.buffers, before) if before else None
-    ready = committer.Committer(side.report_fd, at.lease_fd)
+    ready = committer.Committer(side.report_fd, at.lease_fd, encrypted=at.home.encrypted)
 
     def meanwhile() -> None:
         ready.start()
@@ -143,9 +143,9 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     side.nearly_done()
     ready.commit(
         at.home,
-        at.run,
+        columns.of_run(at.home, at.run),
         written,
-        manifest,
+        columns.of_point(at.home, manifest),
         started_ns=moment.started_ns,
         encode_ms=(time.monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,

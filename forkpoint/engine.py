@@ -33,7 +33,7 @@ from forkpoint.commit import Moment, Writing, write
 from forkpoint.encode import files as encoded_files
 from forkpoint.encode import pickler, unpickler
 from forkpoint.files import Files
-from forkpoint.journal import committer, home, lease, packfile, room
+from forkpoint.journal import cipher, committer, home, lease, packfile, room
 from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
@@ -83,7 +83,9 @@ class Engine:
         self._place = ""
         self._reports: dict[str, Report] = {}
         self._status: tuple[int, bool] = (0, True)
-        committer.prepare()
+        committer.prepare(encrypted=store.encrypted)
+        if store.encrypted:
+            cipher.load()
         pickler.prepare()
         self.places = Places()
         self._codes: tuple[CodeType, ...] = ()
@@ -100,7 +102,7 @@ class Engine:
     @classmethod
     def begin_run(cls, settings: choices.Settings) -> Engine:
         """The engine of a plain `python` process; its run is entered in the journal by its first commit."""
-        store = home.create(str(settings.store))
+        store = home.create(str(settings.store), encrypt=settings.encrypt)
         info = RunInfo(
             id=home.new_id(),
             program=sys.argv[0] or "-",

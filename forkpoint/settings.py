@@ -30,6 +30,7 @@ class Settings:
     """
 
     store: Path
+    encrypt: bool = False
     every: float | Literal["auto"] = "auto"
     max_overhead: float = limits.MAX_OVERHEAD_PERCENT
     resume: str = "auto"
@@ -236,6 +237,7 @@ def _path(value: Any) -> str:
 
 _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "store": _path,
+    "encrypt": _flag,
     "every": _every,
     "max_overhead": _percent,
     "resume": _resume,

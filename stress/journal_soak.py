@@ -47,7 +47,7 @@ def program(home: homes.Home, until: float, chance: random.Random) -> str:
                 if chance.random() < 0.5:
                     ready.start()
                 ready.commit(
-                    home, made.run, info, manifest,
+                    home, *made.rows(manifest, info),
                     started_ns=time.monotonic_ns(), encode_ms=0.0, keep_last=chance.choice([0, 1, 2]),
                 )  # fmt: skip
             finally:

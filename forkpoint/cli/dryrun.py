@@ -32,11 +32,11 @@ def rehearse(settings: choices.Settings, info: RunInfo, order: Order, environmen
     nothing could be captured.
     """
     from forkpoint import settings as choosing
-    from forkpoint.journal import lineage
+    from forkpoint.journal import home, lineage
     from forkpoint.journal.reader import Reader
 
     say("dry run: the program runs up to its first restore point, and nothing is kept")
-    with _scratch() as store:
+    with _scratch(encrypt=settings.encrypt or home.is_encrypted(str(settings.store))) as store:
         held = lineage.begin(store, info)
         scratch = dataclasses.replace(settings, store=Path(store.path))
         order = dataclasses.replace(order, settings=choosing.as_plain(scratch), lease_fd=held.pass_on())
@@ -57,15 +57,15 @@ def rehearse(settings: choices.Settings, info: RunInfo, order: Order, environmen
 
 
 @contextlib.contextmanager
-def _scratch() -> Iterator[Home]:
-    """A store, key and anchor that are gone afterwards."""
+def _scratch(*, encrypt: bool) -> Iterator[Home]:
+    """A store, key and anchor that are gone afterwards; on the disk, so encrypted where the run's own would be."""
     from forkpoint.journal import home
 
     folder = tempfile.mkdtemp(prefix="forkpoint-dry-run-")
     before = os.environ.get("FORKPOINT_KEY_FILE")
     os.environ["FORKPOINT_KEY_FILE"] = os.path.join(folder, "key")
     try:
-        store = home.create(os.path.join(folder, "store"))
+        store = home.create(os.path.join(folder, "store"), encrypt=encrypt)
         try:
             yield store
         finally:

@@ -44,7 +44,9 @@ def put_back(store: Home, plan: RestorePlan, cwd: str | None, *, force: bool) ->
             say(str(step))
         if len(steps) > _FILES_TOLD:
             say(f"and {len(steps) - _FILES_TOLD} more files")
-        files.perform(steps, stored, os.path.join(store.path, "aside", plan.manifest.point))
+        if steps and store.encrypted:
+            os.makedirs(store.aside, 0o700, exist_ok=True)
+        files.perform(steps, stored, os.path.join(store.aside, plan.manifest.point))
 
 
 @contextmanager

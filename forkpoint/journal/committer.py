@@ -23,11 +23,10 @@ from forkpoint.journal import handover
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, NoReturn
 
     from forkpoint.journal.home import Home
-    from forkpoint.journal.runs import RunInfo
-    from forkpoint.model import Manifest
 
 _BOOT = (
     "import sys\n"
@@ -46,7 +45,11 @@ _executable = sys.executable
 _environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 """Both as the program was started: it may change its own later."""
 
-_command: list[str] | None = None
+_OWN = ("blake3", "pysqlite3", "zstandard")
+_TO_DECRYPT = ("cryptography", "_cffi_backend")
+
+_paths: dict[bool, list[str]] = {}
+"""Where helper processes find forkpoint, and what it imports; by whether that is to decrypt, too."""
 
 
 def clock_ns() -> int:
@@ -54,33 +57,34 @@ def clock_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
 
 
-def prepare() -> None:
+def prepare(*, encrypted: bool = False) -> None:
     """Find out, before the program can change anything, how a committer is started. Called once at start."""
-    global _command
     import importlib.util
 
     import forkpoint.journal
 
     package = os.path.dirname(os.path.dirname(os.path.abspath(forkpoint.journal.__file__ or "")))
     paths: list[str] = []
-    for name in ("blake3", "pysqlite3", "zstandard"):
+    for name in (*_OWN, *(_TO_DECRYPT if encrypted else ())):
         spec = importlib.util.find_spec(name)
         if spec is None or spec.origin is None:
+            if name in _TO_DECRYPT:  # whoever comes to need it says so
+                continue
             raise ModuleNotFoundError(f"forkpoint needs the package {name}", name=name)
         inside = spec.submodule_search_locations
         folder = os.path.dirname(next(iter(inside)) if inside else spec.origin)
         if folder not in paths:
             paths.append(folder)
-    _command = [package, *paths]
+    _paths[encrypted] = [package, *paths]
 
 
-def command(module: str, *fds: int) -> list[str]:
+def command(module: str, *fds: int, encrypted: bool = False) -> list[str]:
     """The command line of a helper process that runs `forkpoint.journal.<module>.main(*fds)`."""
-    if _command is None:
-        prepare()
+    if encrypted not in _paths:
+        prepare(encrypted=encrypted)
     if not _executable:
         raise FileNotFoundError("sys.executable is not known, so that no committer can be started")
-    return [_executable, "-I", "-S", "-c", _BOOT.format(module=module), ",".join(map(str, fds)), *(_command or ())]
+    return [_executable, "-I", "-S", "-c", _BOOT.format(module=module), ",".join(map(str, fds)), *_paths[encrypted]]
 
 
 def environment() -> dict[str, str]:
@@ -91,10 +95,10 @@ def environment() -> dict[str, str]:
 class Committer:
     """In the child: the committer to be. Without `start` this process becomes it."""
 
-    __slots__ = ("_go", "_pid", "_report_fd", "_request", "_waits")
+    __slots__ = ("_encrypted", "_go", "_pid", "_report_fd", "_request", "_waits")
 
-    def __init__(self, report_fd: int, lease_fd: int) -> None:
-        """It will answer on `report_fd`, and hold the run's lease (-1: there is none)."""
+    def __init__(self, report_fd: int, lease_fd: int, *, encrypted: bool = False) -> None:
+        """It will answer on `report_fd`, and hold the run's lease (-1: there is none). `encrypted`: the store is."""
         for fd in (report_fd, lease_fd):
             if fd >= 0:
                 os.set_inheritable(fd, True)
@@ -103,6 +107,7 @@ class Committer:
         self._waits, self._go = os.pipe()
         os.set_inheritable(self._waits, True)
         self._pid = 0
+        self._encrypted = encrypted
 
     def start(self) -> None:
         """Have it come up beside this process, so that it is there when there is something to commit."""
@@ -117,14 +122,15 @@ class Committer:
             )
 
     def _how(self) -> tuple[str, list[str], dict[str, str]]:
-        return _executable, command("committer", self._request, self._waits), environment()
+        arguments = command("committer", self._request, self._waits, encrypted=self._encrypted)
+        return _executable, arguments, environment()
 
     def commit(
         self,
         home: Home,
-        run: RunInfo,
+        run: Mapping[str, Any],
         pack: handover.PackInfo,
-        manifest: Manifest,
+        point: Mapping[str, Any],
         *,
         started_ns: int,
         encode_ms: float,
@@ -134,14 +140,14 @@ class Committer:
     ) -> NoReturn:
         """Have the durable `pack` committed; this process ends as the committer does.
 
-        `started_ns` is `clock_ns()` when the commit began. `encode_ms` and `message` go to the report of a durable
+        `run` and `point` are what goes into their rows (see columns.py). `started_ns` is `clock_ns()` when the commit began. `encode_ms` and `message` go to the report of a durable
         point; `keep_last`, and `keep_within` in seconds, is what retention keeps once the commit stands (0: all).
         """
         request: dict[str, Any] = {
             "home": handover.home_fields(home),
-            "run": run.fields(),
+            "run": dict(run),
             "pack": handover.pack_fields(pack),
-            "point": handover.point_fields(manifest),
+            "point": dict(point),
             "report_fd": self._report_fd,
             "started_ns": started_ns,
             "encode_ms": encode_ms,
@@ -189,7 +195,7 @@ def _commit(request: dict[str, Any]) -> NoReturn:
         lock.__enter__()  # held until this process ends
         faultpoints.reach("committer.locked")
         db = connection.open_writer(home)
-        seq = writer.commit(db, home, handover.run_from(request["run"]), info, request["point"], elapsed_ms)
+        seq = writer.commit(db, home, request["run"], info, request["point"], elapsed_ms)
     except Exception as error:  # the answer must go out, whatever it is
         _answer(request, info, -1, f"{type(error).__name__}: {error}", elapsed_ms())
         os._exit(1)

@@ -1,6 +1,7 @@
 """Which chunks the content of written files had at the last commit: `leases/<run>.contents`.
 
-A tag (64 hex digits, keyed BLAKE3 over "contents", the run and the rest), JSON: {path: [state..., chunks in base64]}.
+A tag (64 hex digits, keyed BLAKE3 over "contents", the run and the rest), JSON: {path: [state..., chunks in base64]},
+which is hidden in an encrypted store (cipher.py).
 A cache and no more, as `known` is: a file in the state noted here has these chunks, if live packs have them. What is
 missing or damaged makes the next child read every file again.
 """
@@ -14,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import astuple
 from json import dumps, loads  # by name: the program may put something else into `json`
 
+from forkpoint.errors import IntegrityError
 from forkpoint.journal import durable, seal
 from forkpoint.journal.home import Home
 from forkpoint.model import FileState
@@ -30,7 +32,7 @@ def write(home: Home, run: str, contents: Contents) -> None:
         path: [*astuple(state), base64.b64encode(b"".join(chunks)).decode()]
         for path, (state, chunks) in contents.items()
     }
-    body = dumps(rows, separators=(",", ":"))
+    body = home.seal.hide("contents", dumps(rows, separators=(",", ":")))
     name = f"{run}.contents"
     with home.held("leases") as directory:
         temporary = f"{name}.{os.getpid()}"
@@ -54,9 +56,9 @@ def read(home: Home, run: str) -> Contents:
             return {}
         return {
             path: (FileState(*state), _split(base64.b64decode(chunks)))
-            for path, (*state, chunks) in loads(body).items()
+            for path, (*state, chunks) in loads(home.seal.show("contents", body)).items()
         }
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+    except (OSError, IntegrityError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
 
 

@@ -11,7 +11,8 @@ One line each, appended with a single write:
     a space, JSON, newline
 
 The JSON is a touch: `{"path", "change", "was": {"kind", "size", "mode", "mtime_ns", "inode"}, "kept", "digest"}`.
-`kept` names a file beside the log, `<log>.<n>`: a copy of, or another name for, what was at the path.
+`kept` names a file beside the log, `<log>.<n>`: what was at the path (see kept.py). In an encrypted store the JSON is
+hidden (cipher.py), and the tag is over what it is hidden as.
 
 Lines survive the death of every process, which is what they are for; they are not forced to disk one by one, since that
 would cost the program more than its own writes: after a power failure the last ones may be missing, and files first
@@ -23,20 +24,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Iterator
 from json import dumps, loads  # by name: the program may put something else into `json`
 from typing import Any
 
-import blake3
-
 from forkpoint.errors import IntegrityError
-from forkpoint.journal import durable, seal
+from forkpoint.journal import durable, kept, seal
 from forkpoint.journal.home import Home
 from forkpoint.model import FileState, Touch
 
 _BYTES_MAX = 256 << 20
-_COPY_BYTES = 1 << 20
 
 FILES = "files"
 NOW = "now"
@@ -66,7 +62,7 @@ class _Log:
         was = touch.was
         state = {"kind": was.kind, "size": was.size, "mode": was.mode, "mtime_ns": was.mtime_ns, "inode": was.inode}
         fields = {"path": touch.path, "change": touch.change, "was": state, "kept": touch.kept, "digest": touch.digest}
-        body = dumps(fields, separators=(",", ":"))
+        body = self._home.seal.hide(self._suffix, dumps(fields, separators=(",", ":")))
         tag = self._home.seal.tag(self._suffix, self._run, self._last, body).hex()
         with self._home.held("leases") as directory:
             fd = durable.open_beneath(directory, (self._name,), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
@@ -79,17 +75,7 @@ class _Log:
     def keep(self, path: str, *, replaced: bool) -> tuple[str, str]:
         self._number += 1
         name = f"{self._name}.{self._number}"
-        with self._home.held("leases") as directory:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=directory)
-            try:
-                if replaced and _linked(path, directory, name):
-                    return name, _digest(path)
-                return name, _copy(path, directory, name)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(name, dir_fd=directory)
-                raise
+        return name, kept.keep(self._home, path, name, replaced=replaced)
 
     def begin_anew(self) -> None:
         if self._last or self._number:
@@ -123,55 +109,6 @@ class FileLog:
         self._now.begin_anew()
 
 
-def _linked(path: str, directory: int, name: str) -> bool:
-    """Another name for the same file, where both lie on one filesystem.
-
-    Not for somebody else's file, nor for one that has more names already, under which it may still be changed.
-    """
-    try:
-        facts = os.lstat(path)
-        if facts.st_uid != os.geteuid() or facts.st_nlink != 1:
-            return False
-        os.link(path, name, dst_dir_fd=directory, follow_symlinks=False)
-    except OSError:
-        return False
-    return True
-
-
-def _chunks(fd: int) -> Iterator[bytes]:
-    while data := os.read(fd, _COPY_BYTES):
-        yield data
-
-
-def _digest(path: str) -> str:
-    """BLAKE3 of a whole file, as hex."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        hasher = blake3.blake3()
-        for data in _chunks(fd):
-            hasher.update(data)
-        return str(hasher.hexdigest())
-    finally:
-        os.close(fd)
-
-
-def _copy(path: str, directory: int, name: str) -> str:
-    """Copy a file into the store; its digest."""
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        target = durable.create_file(directory, name)
-        try:
-            hasher = blake3.blake3()
-            for data in _chunks(source):
-                hasher.update(data)
-                durable.write_all(target, data)
-            return str(hasher.hexdigest())
-        finally:
-            os.close(target)
-    finally:
-        os.close(source)
-
-
 def _read(home: Home, run: str, suffix: str) -> tuple[list[tuple[str, dict[str, Any]]], int]:
     """(tag, fields) of every sound line, and how many bytes they take."""
     words = f"the log of changed files of run {run[:8]}"
@@ -191,7 +128,7 @@ def _read(home: Home, run: str, suffix: str) -> tuple[list[tuple[str, dict[str, 
             raise IntegrityError(f"{words} is damaged in line {number}")
         last = tag
         try:
-            found.append((tag, dict(loads(body))))
+            found.append((tag, dict(loads(home.seal.show(suffix, body)))))
         except (ValueError, TypeError, RecursionError):
             raise IntegrityError(f"{words} cannot be read in line {number}") from None
     return found, len(data) - len(torn)
@@ -233,17 +170,7 @@ def open_kept(home: Home, touch: Touch) -> int:
     """A descriptor of the copy a touch speaks of. Raises OSError when it is gone, IntegrityError when it is altered."""
     if touch.kept is None:
         raise FileNotFoundError(f"nothing was kept of {touch.path}")
-    with home.held("leases") as directory:
-        fd = durable.open_beneath(directory, (touch.kept,), os.O_RDONLY | os.O_NONBLOCK)
     try:
-        hasher = blake3.blake3()
-        if stat.S_ISREG(os.fstat(fd).st_mode):
-            for data in _chunks(fd):
-                hasher.update(data)
-        if hasher.hexdigest() != touch.digest:
-            raise IntegrityError(f"the copy kept of {touch.path} is not what was kept")
-        os.lseek(fd, 0, os.SEEK_SET)
-    except BaseException:
-        os.close(fd)
-        raise
-    return fd
+        return kept.open_kept(home, touch.kept, touch.digest)
+    except IntegrityError as problem:
+        raise IntegrityError(f"the copy kept of {touch.path} cannot be used: {problem}") from None

@@ -10,14 +10,11 @@ import marshal
 import os
 
 from forkpoint.journal.home import Home
-from forkpoint.journal.runs import RunInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-    from forkpoint.model import Manifest
 
 
 class PackInfo:
@@ -49,28 +46,13 @@ def home_fields(home: Home) -> dict[str, Any]:
         "key": home.key,
         "anchor_path": home.anchor_path,
         "identity": home.identity,
+        "encrypted": home.encrypted,
     }
 
 
 def pack_fields(pack: PackInfo) -> dict[str, Any]:
     """A `PackInfo` as plain values."""
     return {name: getattr(pack, name) for name in PackInfo.__slots__}
-
-
-def point_fields(manifest: Manifest) -> dict[str, Any]:
-    """What of a manifest goes into the restore point's row."""
-    return {
-        "id": manifest.point,
-        "run": manifest.run,
-        "parent": manifest.parent,
-        "label": manifest.label,
-        "trigger": manifest.trigger,
-        "created_at": manifest.created_at,
-        "location": manifest.location,
-        "complete": bool(manifest.complete),
-        "bytes_total": int(manifest.bytes_total),
-        "stop_ms": float(manifest.stop_ms),
-    }
 
 
 def sheet() -> int:
@@ -107,8 +89,3 @@ def home_from(fields: Mapping[str, Any]) -> Home:
 def pack_from(fields: Mapping[str, Any]) -> PackInfo:
     """The reverse of `pack_fields`."""
     return PackInfo(**fields)
-
-
-def run_from(fields: Mapping[str, Any]) -> RunInfo:
-    """The run a request is about."""
-    return RunInfo.from_fields(fields)

@@ -28,7 +28,7 @@ def ask(home: Home, question: str, **arguments: Any) -> Any:
     fd = handover.offer(request)
     try:
         done = subprocess.run(
-            committer.command("helper", fd),
+            committer.command("helper", fd, encrypted=home.encrypted),
             pass_fds=(fd,),
             env=committer.environment(),
             stdin=subprocess.DEVNULL,

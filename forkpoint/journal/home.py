@@ -23,13 +23,16 @@ import fcntl
 import os
 
 from forkpoint import errors, limits
-from forkpoint.journal import durable, filesystem, keys, seal
+from forkpoint.journal import cipher, durable, filesystem, keys, seal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VERSION = 2
+ENCRYPTED = "encrypted"
+"""The one feature that a store may have, from its making on: what it holds is hidden (cipher.py)."""
+
 DIRECTORY_NAME = ".forkpoint"
 _FORMAT_BYTES_MAX = 4096
 _RESERVES = ("reserve.0", "reserve.1", "reserve.2")
@@ -51,22 +54,38 @@ def is_id(text: str) -> bool:
 class Home:
     """A store that exists and whose key is here. Holds the key: never printed, never pickled."""
 
-    __slots__ = ("anchor_path", "identity", "key", "key_id", "path", "seal", "store")
+    __slots__ = ("anchor_path", "encrypted", "identity", "key", "key_id", "path", "seal", "store")
 
-    def __init__(self, path: str, store: str, key: bytes, anchor_path: str, identity: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        path: str,
+        store: str,
+        key: bytes,
+        anchor_path: str,
+        identity: tuple[int, int],
+        encrypted: bool = False,
+    ) -> None:
         self.path = path
         self.store = store
         self.key = key
         self.key_id = seal.key_id(key)
         self.anchor_path = anchor_path
         self.identity = identity
-        self.seal = seal.Seal(key, store)
+        self.encrypted = encrypted
+        self.seal = seal.Seal(key, store, encrypted=encrypted)
 
     def __repr__(self) -> str:
         return f"Home({self.path!r}, store={self.store})"
 
     def __reduce__(self) -> str:
         raise TypeError("a store's key is never serialized")
+
+    @property
+    def aside(self) -> str:
+        """Where a restore puts files of the user's that are in its way: in the store, or beside it where all that is in
+        the store is hidden.
+        """
+        return f"{self.path}.aside" if self.encrypted else os.path.join(self.path, "aside")
 
     @contextlib.contextmanager
     def held(self, *parts: str) -> Iterator[int]:
@@ -121,26 +140,27 @@ class Home:
         return os.access(self.path, os.W_OK | os.X_OK)
 
 
-def _format_text(store: str, key: bytes) -> bytes:
+def _format_text(store: str, key: bytes, *, encrypted: bool) -> bytes:
     name = seal.key_id(key)
-    tag = seal.Seal(key, store).tag("format", VERSION, store, name, "")
+    features = ENCRYPTED if encrypted else ""
+    tag = seal.Seal(key, store).tag("format", VERSION, store, name, features)
     return (
-        f"forkpoint store\nversion: {VERSION}\nstore: {store}\nkey: {name}\nfeatures: \nseal: {tag.hex()}\n"
+        f"forkpoint store\nversion: {VERSION}\nstore: {store}\nkey: {name}\nfeatures: {features}\nseal: {tag.hex()}\n"
     ).encode()
 
 
-def _parse_format(data: bytes, path: str) -> tuple[str, str]:
-    """(store id, key id) of a FORMAT file's bytes; its tag cannot be checked before the key is known."""
+def _parse_format(data: bytes, path: str) -> tuple[str, str, bool]:
+    """(store id, key id, encrypted) of a FORMAT file's bytes; its tag cannot be checked before the key is known."""
     lines = data.decode("ascii", "replace").split("\n")
     fields = dict(line.split(": ", 1) for line in lines[1:] if ": " in line)
     if lines[0] != "forkpoint store" or not is_id(fields.get("store", "")) or not is_id(fields.get("key", "")):
         raise errors.IntegrityError(f"{path}/FORMAT is damaged")
-    if fields.get("version") != str(VERSION) or fields.get("features"):
+    if fields.get("version") != str(VERSION) or fields.get("features", "") not in ("", ENCRYPTED):
         raise errors.ForkpointError(
             f"{path} has format {fields.get('version')} {fields.get('features', '')}; this forkpoint reads {VERSION}",
             hint="use the forkpoint that wrote it, or a newer one",
         )
-    return fields["store"], fields["key"]
+    return fields["store"], fields["key"], fields.get("features") == ENCRYPTED
 
 
 def _read_format(path: str) -> tuple[str, bytes, os.stat_result]:
@@ -163,36 +183,45 @@ def _read_format(path: str) -> tuple[str, bytes, os.stat_result]:
 def open_home(path: str) -> Home:
     """An existing store. Raises `NoStore`, `KeyMissing` (nothing but FORMAT was read) or `IntegrityError`."""
     path, data, facts = _read_format(path)
-    store, key_id = _parse_format(data, path)
+    store, key_id, encrypted = _parse_format(data, path)
     key = keys.load(key_id)
-    if not seal.same(data, _format_text(store, key)):
+    if not seal.same(data, _format_text(store, key, encrypted=encrypted)):
         raise errors.IntegrityError(f"{path}/FORMAT is damaged or was not written with this key")
-    return _home(path, store, key, facts)
+    return _home(path, store, key, facts, encrypted=encrypted)
 
 
-def _home(path: str, store: str, key: bytes, facts: os.stat_result) -> Home:
-    return Home(path, store, key, anchor_path(store, facts.st_ino), (facts.st_dev, facts.st_ino))
+def _home(path: str, store: str, key: bytes, facts: os.stat_result, *, encrypted: bool) -> Home:
+    return Home(path, store, key, anchor_path(store, facts.st_ino), (facts.st_dev, facts.st_ino), encrypted)
 
 
-def successor(path: str) -> Home:
+def is_encrypted(path: str) -> bool:
+    """Whether there is a store at `path` whose FORMAT says so, which nobody vouches for here."""
+    try:
+        path, data, _ = _read_format(path)
+    except errors.NoStore:
+        return False
+    return _parse_format(data, path)[2]
+
+
+def successor(path: str, *, encrypted: bool) -> Home:
     """What the store at `path` will be under a new key and a new id, once `install` has made it so (rekey.py).
 
     Raises `UsageError` where FORKPOINT_KEY_FILE names the very key it has.
     """
     path, data, facts = _read_format(path)
-    _, key_id = _parse_format(data, path)
+    key_id = _parse_format(data, path)[1]
     key = keys.create()
     if seal.key_id(key) == key_id:
         raise errors.UsageError(
             f"{keys.location(key_id)} holds the key that this store has", hint="let FORKPOINT_KEY_FILE name a new file"
         )
-    return _home(path, new_id(), key, facts)
+    return _home(path, new_id(), key, facts, encrypted=encrypted)
 
 
 def install(home: Home) -> None:
     """The store is this one from now on: FORMAT is replaced, durably."""
     with home.held() as root:
-        durable.replace_file(root, "FORMAT", _format_text(home.store, home.key))
+        durable.replace_file(root, "FORMAT", _format_text(home.store, home.key, encrypted=home.encrypted))
 
 
 def anchor_path(store: str, inode: int) -> str:
@@ -203,12 +232,15 @@ def anchor_path(store: str, inode: int) -> str:
     return os.path.join(base, "forkpoint", store, str(inode))
 
 
-def create(path: str) -> Home:
+def create(path: str, *, encrypt: bool = False) -> Home:
     """The store at `path`, made if there is none. Dying inside leaves what the next call completes.
 
-    Raises `StartFailed` where none can be made: read-only, on a network filesystem, or no place for the key.
+    Raises `StartFailed` where none can be made: read-only, on a network filesystem, or no place for the key; and where
+    one that is not encrypted is there and `encrypt` asks for it. `ForkpointError` where nothing can be encrypted here.
     """
     path = os.path.realpath(path)
+    if encrypt:
+        cipher.load()
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with contextlib.suppress(FileExistsError):
@@ -219,7 +251,7 @@ def create(path: str) -> Home:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     try:
         facts = os.fstat(root)
-        new = "FORMAT" not in os.listdir(root) and _make(root, path)
+        new = "FORMAT" not in os.listdir(root) and _make(root, path, encrypt)
     except OSError as error:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     finally:
@@ -230,6 +262,13 @@ def create(path: str) -> Home:
     if not home.writable():
         raise errors.StartFailed(f"the store {path} is read-only", hint=_elsewhere())
     filesystem.check_local(path)
+    if home.encrypted:
+        cipher.load()
+    elif encrypt:
+        raise errors.StartFailed(
+            f"the store {path} is not encrypted, and was made so",
+            hint="--encrypt with another --store makes one that is; `forkpoint key rotate --encrypt` encrypts this one",
+        )
     if new:
         from forkpoint.journal import anchor
 
@@ -244,7 +283,7 @@ def _elsewhere() -> str:
     )
 
 
-def _make(root: int, path: str) -> bool:
+def _make(root: int, path: str, encrypt: bool) -> bool:
     """Lay out an empty store; FORMAT last. False when another process did."""
     filesystem.check_local(path)
     strange = [name for name in os.listdir(root) if name not in {*_OURS, *_REPLACED, *_RESERVES} and not _begun(name)]
@@ -263,7 +302,7 @@ def _make(root: int, path: str) -> bool:
         durable.replace_file(root, "CACHEDIR.TAG", _CACHEDIR_TAG)
         with contextlib.suppress(OSError):
             fill_reserve(root)
-        durable.replace_file(root, "FORMAT", _format_text(new_id(), keys.create()))
+        durable.replace_file(root, "FORMAT", _format_text(new_id(), keys.create(), encrypted=encrypt))
         parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(parent)

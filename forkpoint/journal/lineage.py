@@ -4,9 +4,10 @@
     leases/lineage           there once the files above are complete
 
 `identity` is a digest (32 hex digits) of what makes two starts the same program, the interpreter (its `sys.prefix`)
-apart. The file is written, durably, before the run it names begins; the run's lease and end note then tell what became
-of it. A store that has a journal but no `lineage` mark (older than this file, or a copy that left it out) has its files
-written anew from the journal, once, by whoever asks (`cli.resumption`).
+apart. In an encrypted store, where it would tell the arguments to whoever guesses them, the file has another name, and
+what it says is hidden (cipher.py). The file is written, durably, before the run it names begins; the run's lease and
+end note then tell what became of it. A store that has a journal but no `lineage` mark (older than this file, or a copy
+that left it out) has its files written anew from the journal, once, by whoever asks (`cli.resumption`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from forkpoint.errors import IntegrityError
 from forkpoint.journal import durable, lease
 from forkpoint.journal.home import Home, is_id
 from forkpoint.journal.runs import RunInfo
@@ -43,7 +45,11 @@ def note(home: Home, info: RunInfo) -> None:
     entries += [entry for entry in _read(home, info.identity) if entry[0] != info.id]
     text = "\n".join(f"{run} {interpreter}" for run, interpreter in entries[:_RUNS_KEPT])
     with home.held("leases") as directory:
-        durable.replace_file(directory, f"{info.identity}.last", os.fsencode(text))
+        durable.replace_file(directory, _name(home, info.identity), os.fsencode(home.seal.hide(_MARK, text)))
+
+
+def _name(home: Home, identity: str) -> str:
+    return f"{home.seal.name(_MARK, identity)}.last"
 
 
 def _read(home: Home, identity: str) -> list[tuple[str, str]]:
@@ -51,8 +57,8 @@ def _read(home: Home, identity: str) -> list[tuple[str, str]]:
         return []
     with home.held("leases") as directory:
         try:
-            text = os.fsdecode(durable.read_file(directory, f"{identity}.last", _BYTES_MAX))
-        except (OSError, ValueError):
+            text = home.seal.show(_MARK, os.fsdecode(durable.read_file(directory, _name(home, identity), _BYTES_MAX)))
+        except (OSError, IntegrityError, ValueError):
             return []
     found = [line.partition(" ") for line in text.splitlines()]
     return [(run, interpreter) for run, _, interpreter in found if is_id(run)]

@@ -1,7 +1,7 @@
 """What repairs put aside: `quarantine/<time>-<4 digits>/` has damaged packs and journals, and what was lost with them.
 
-Nothing in it is read again but `report`: a tag (64 hex digits, over "quarantine" and the rest), and JSON. Deleting it
-is left to people.
+Nothing in it is read again but `report`: a tag (64 hex digits, over "quarantine" and the rest), and JSON, which is
+hidden in an encrypted store (cipher.py). Deleting it is left to people.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from forkpoint.errors import IntegrityError
 from forkpoint.journal import durable, seal
 from forkpoint.journal.home import Home
 
@@ -26,7 +27,7 @@ def opened(home: Home, report: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """A new directory in it, with its report written durably: its path in the store, and its descriptor."""
     now = datetime.datetime.now(datetime.UTC)
     name = f"{now:%Y%m%dT%H%M%SZ}-{os.urandom(2).hex()}"
-    body = json.dumps(report)
+    body = home.seal.hide(NAME, json.dumps(report))
     with home.held() as root:
         durable.make_directory(root, NAME)
     with home.held(NAME) as directory:
@@ -58,6 +59,6 @@ def _lost(home: Home, name: str) -> list[tuple[str, str]]:
             tag, _, body = durable.read_file(place, _REPORT, _REPORT_BYTES_MAX).decode().partition(" ")
         if not seal.same(home.seal.tag(NAME, body).hex().encode(), tag.encode()):
             return []
-        return [(str(item["id"]), str(item["ref"])) for item in json.loads(body)["lost"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return [(str(item["id"]), str(item["ref"])) for item in json.loads(home.seal.show(NAME, body))["lost"]]
+    except (OSError, IntegrityError, ValueError, KeyError, TypeError, RecursionError):
         return []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, lease, manifest, packfile, rebuild, refs, rows, schema, seal
+from forkpoint.journal import anchor, columns, connection, lease, manifest, packfile, rebuild, refs, rows, schema, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.plan import RestorePlan
 from forkpoint.journal.points import Damage, Point, Run, Sound
@@ -94,10 +94,10 @@ class Reader:
             except errors.IntegrityError as error:
                 damages.append(Damage("every run's row is sealed", f"journal.db: {error}"))
         for row in db.execute("SELECT * FROM point ORDER BY number"):
-            if seal.same(schema.point_tag(key, row), row["tag"]):
-                self._points[row["id"]] = _point(row)
+            try:
+                self._points[row["id"]] = _point(key, row)
                 self.tags[row["number"]] = (row["previous"], row["tag"])
-            else:
+            except errors.IntegrityError:
                 claims[str(row["id"])] = int(row["number"])
                 detail = f"journal.db: the row of restore point {row['id']} is damaged"
                 damages.append(Damage("every commit's chain tag holds", detail, None, (str(row["id"]),)))
@@ -274,9 +274,13 @@ class Reader:
         return lease.wait_for_child(self.home, run, deadline_seconds)
 
 
-def _point(row: Any) -> Point:
+def _point(key: seal.Seal, row: Any) -> Point:
+    """The restore point a row tells of. Raises `IntegrityError` when it is not as it was written."""
+    if not seal.same(schema.point_tag(key, row), row["tag"]):
+        raise errors.IntegrityError(f"the row of restore point {row['id']} is damaged")
     return Point(
-        row["id"], row["run"], row["seq"], row["number"], row["parent"], row["label"], row["created_at"],
-        row["trigger"], bool(row["complete"]), row["location"], row["bytes_new"], row["bytes_total"], row["stop_ms"],
-        row["commit_ms"], row["pack"], tuple(row["packs"].split()), row["manifest_id"],
+        row["id"], row["run"], row["seq"], row["number"], row["parent"], columns.label_in(key, row),
+        row["created_at"], row["trigger"], bool(row["complete"]), columns.location_in(key, row), row["bytes_new"],
+        row["bytes_total"], row["stop_ms"], row["commit_ms"], row["pack"], tuple(row["packs"].split()),
+        row["manifest_id"],
     )  # fmt: skip

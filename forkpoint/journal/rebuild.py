@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, handover, manifest, packfile, record, rows, schema, seal
+from forkpoint.journal import anchor, columns, connection, handover, manifest, packfile, record, rows, schema, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 
@@ -110,9 +110,9 @@ def restore_rows(db: connection.Connection, home: Home, own_pack: str) -> list[s
             info = handover.PackInfo(
                 item.envelope.pack, point.point, point.run, item.size, item.manifest_id, item.envelope.packs
             )
-            rows.insert_run(db, home, item.envelope.run)
+            rows.insert_run(db, home, columns.of_run(home, item.envelope.run))
             rows.insert_packs(db, home, item.envelope.packs)
-            rows.insert_point(db, home, info, {**handover.point_fields(point), "commit_ms": 0.0})
+            rows.insert_point(db, home, info, {**columns.of_point(home, point), "commit_ms": 0.0})
     return ids
 
 

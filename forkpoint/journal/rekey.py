@@ -1,11 +1,13 @@
-"""A store put under a new key: what its checksums vouch for is written anew, with new ids, tags and chain.
+"""A store put under a new key: all of it is written anew, with new ids, tags and chain, and encrypted if it is to be.
 
-For a store from elsewhere whose key is not here, when the user trusts it, and for changing the key of one's own. All
-restore points come over whose packs are all there, whichever of them the journal still named; runs keep their ids.
+For changing the key of one's own store, and for a store from elsewhere whose key is not here, when the user trusts it:
+then its checksums have to do, and one that is encrypted cannot be read at all. All restore points come over whose packs
+are all there, whichever of them the journal still named; runs keep their ids.
 
 The new packs are written beside the old ones, then the journal is removed, then FORMAT is replaced: that rename is the
 change of key. Dying before it leaves the old store, whose journal is made good from its packs; dying after it the new
-one, likewise. What is left over of the other is swept by the next forgetting. Under writer.lock, no run alive.
+one, likewise. What is left over of the other is swept by the next forgetting, and by doing this again. Under
+writer.lock, no run alive.
 """
 
 from __future__ import annotations
@@ -15,7 +17,21 @@ import dataclasses
 import os
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, handover, home, known, lease, manifest, pack, packfile, rebuild, rows
+from forkpoint.journal import (
+    anchor,
+    cipher,
+    columns,
+    connection,
+    handover,
+    home,
+    known,
+    lease,
+    manifest,
+    pack,
+    packfile,
+    rebuild,
+    rows,
+)
 from forkpoint.journal.home import Home
 from forkpoint.journal.unkeyed import Packs
 
@@ -29,16 +45,25 @@ class Rekeyed:
     lost: tuple[str, ...]
 
 
-def rekey(path: str) -> Rekeyed:
-    """Put the store at `path` under a new key. Nothing of it is authenticated here.
+def rekey(path: str, old: Home | None = None, *, encrypt: bool = False) -> Rekeyed:
+    """Put the store at `path` under a new key. What it was under is `old`; without it nothing is authenticated here.
 
-    Raises `Locked` while a run of it is alive, `NoStore` or `IntegrityError` when it is not a store.
+    An encrypted store stays one, another becomes one where `encrypt` asks for it. Raises `Locked` while a run of it is
+    alive, `NoStore` or `IntegrityError` when it is not a store, `KeyMissing` for an encrypted one without `old`.
     """
-    new = home.successor(path)
+    if old is None and home.is_encrypted(path):
+        raise errors.KeyMissing(
+            f"the store {path} is encrypted: without its key nobody can read it, trusted or not",
+            hint="`forkpoint key export` where the store was made, `forkpoint key import` here, or FORKPOINT_KEY_FILE",
+        )
+    encrypted = encrypt or (old is not None and old.encrypted)
+    if encrypted:
+        cipher.load()
+    new = home.successor(path, encrypted=encrypted)
     with new.writer_lock():
         lease.require_unused(new)
         names = packfile.all_packs(new)
-        done, lost = _copy(new, Packs(new, names))
+        done, lost = _copy(new, Packs(new, names, old.seal if old else None))
         _remove(new, "", ("journal.db", "journal.db-wal", "journal.db-shm"))
         home.install(new)
         _enter(new, done)
@@ -82,8 +107,8 @@ def _enter(new: Home, done: list[_Done]) -> None:
         with connection.transaction(db):
             number, tag = 0, b""
             for info, envelope in done:
-                rows.insert_run(db, new, envelope.run)
-                fields = {**handover.point_fields(envelope.manifest), "commit_ms": 0.0}
+                rows.insert_run(db, new, columns.of_run(new, envelope.run))
+                fields = {**columns.of_point(new, envelope.manifest), "commit_ms": 0.0}
                 number, tag = rows.insert_point(db, new, info, fields)
     finally:
         db.close()

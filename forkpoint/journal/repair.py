@@ -24,6 +24,7 @@ from typing import Any
 from forkpoint import errors, faultpoints
 from forkpoint.journal import (
     anchor,
+    columns,
     connection,
     handover,
     holders,
@@ -171,10 +172,10 @@ def _write_journal(home: Home, found: _Findings, aside: int) -> None:
 
     def fill(db: connection.Connection) -> None:
         for run in reader.infos():
-            rows.insert_run(db, home, run)
+            rows.insert_run(db, home, columns.of_run(home, run))
         for point in sorted(found.kept, key=lambda point: point.number):
             envelope = reader.envelope(point)
-            fields = {**handover.point_fields(envelope.manifest), "seq": point.seq, "commit_ms": point.commit_ms}
+            fields = {**columns.of_point(home, envelope.manifest), "seq": point.seq, "commit_ms": point.commit_ms}
             size = pack_place.size(home, point.pack) or 0
             info = handover.PackInfo(point.pack, point.id, point.run, size, point.manifest_id or b"", point.packs)
             rows.insert_packs(db, home, point.packs)

@@ -15,39 +15,23 @@ if TYPE_CHECKING:
     from forkpoint.journal.runs import RunInfo
 
 
-def _text(value: Any) -> str:
-    import json
-
-    return json.dumps(value, separators=(",", ":"))
-
-
-def run_row(run: RunInfo) -> dict[str, Any]:
-    """A run's columns but its tag."""
-    return {**run.fields(), "argv": _text(list(run.argv)), "facts": _text(run.facts)}
-
-
 def run_of(key: seal.Seal, row: Mapping[str, Any]) -> RunInfo:
     """The run a row tells of. Raises `IntegrityError` when it is not as it was written."""
-    import json
-
+    from forkpoint.journal import columns
     from forkpoint.journal.home import is_id
-    from forkpoint.journal.runs import RunInfo
 
     try:
         if seal.same(schema.run_tag(key, row), row["tag"]) and is_id(row["id"]):
-            fields = {name: row[name] for name in schema.RUN_COLUMNS}
-            return RunInfo(**{**fields, "argv": json.loads(row["argv"]), "facts": json.loads(row["facts"])})
-    except (ValueError, TypeError, RecursionError):
+            return columns.run_in(key, row)
+    except (errors.IntegrityError, ValueError, TypeError, RecursionError):
         pass  # sealed, and yet nothing that this version writes
     raise errors.IntegrityError(f"the row of run {row['id']} is damaged")
 
 
-def insert_run(db: connection.Connection, home: Home, run: RunInfo) -> None:
-    """Record that there is this run, if the journal does not know it yet."""
-    if db.execute("SELECT 1 FROM run WHERE id = ?", (run.id,)).fetchone() is None:
-        row = run_row(run)
-        row["tag"] = schema.run_tag(home.seal, row)
-        _insert(db, "run", row)
+def insert_run(db: connection.Connection, home: Home, run: Mapping[str, Any]) -> None:
+    """Record that there is this run (`columns.of_run`), if the journal does not know it yet."""
+    if db.execute("SELECT 1 FROM run WHERE id = ?", (run["id"],)).fetchone() is None:
+        _insert(db, "run", {**run, "tag": schema.run_tag(home.seal, run)})
 
 
 def _insert(db: connection.Connection, table: str, row: Mapping[str, Any]) -> None:
@@ -78,7 +62,7 @@ def insert_packs(db: connection.Connection, home: Home, packs: Iterable[str]) ->
 
 
 def insert_point(db: connection.Connection, home: Home, info: PackInfo, point: Mapping[str, Any]) -> tuple[int, bytes]:
-    """Insert pack and restore point within the caller's transaction; returns (number, chain tag)."""
+    """Insert pack and restore point (`columns.of_point`) within the caller's transaction; (number, chain tag)."""
     number, previous = head(db, home)
     (seq,) = db.execute("SELECT COALESCE(MAX(seq), 0) + 1 FROM point WHERE run = ?", (point["run"],)).fetchone()
     row = {

@@ -11,6 +11,8 @@ from _operator import _compare_digest  # hmac's, without loading OpenSSL in ever
 
 import blake3
 
+from forkpoint.journal.cipher import Cipher
+
 ID_BYTES = 32
 TAG_BYTES = 32
 KEY_BYTES = 32
@@ -46,16 +48,19 @@ def _encoded(part: Part) -> bytes:
 
 
 class Seal:
-    """The store's key at work. Holds key material: never printed, never pickled."""
+    """The store's key at work. Holds key material: never printed, never pickled. `cipher` is None where a store is not
+    encrypted.
+    """
 
-    __slots__ = ("_id_key", "_store", "_tag_key")
+    __slots__ = ("_id_key", "_store", "_tag_key", "cipher")
 
-    def __init__(self, key: bytes, store: str) -> None:
+    def __init__(self, key: bytes, store: str, *, encrypted: bool = False) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError("a store's key has 32 bytes")
         self._id_key: bytes = blake3.blake3(key, derive_key_context="forkpoint chunk ids").digest()
         self._tag_key: bytes = blake3.blake3(key, derive_key_context="forkpoint tags").digest()
         self._store = store
+        self.cipher = Cipher(key, store) if encrypted else None
 
     def chunk_id(self, digest: bytes) -> bytes:
         """The id, 32 bytes, of a chunk whose decoded bytes have this `digest`: keyed, so that it tells nobody what they
@@ -71,6 +76,20 @@ class Seal:
             whole += len(encoded).to_bytes(8, "little")
             whole += encoded
         return blake3.blake3(whole, key=self._tag_key).digest()
+
+    def hide(self, meaning: str, text: str) -> str:
+        """The text as it is kept: itself, or hidden in an encrypted store."""
+        return text if self.cipher is None else self.cipher.hide(meaning, text)
+
+    def show(self, meaning: str, kept: str) -> str:
+        """The reverse of `hide`, of what a tag vouched for. Raises `IntegrityError`."""
+        return kept if self.cipher is None else self.cipher.show(meaning, kept)
+
+    def name(self, meaning: str, digest: str) -> str:
+        """The name of a file that goes by an unkeyed digest, 32 hex digits: in an encrypted store nobody else finds out
+        which digest.
+        """
+        return digest if self.cipher is None else self.tag(meaning, digest).hex()[:32]
 
     def __reduce__(self) -> str:
         raise TypeError("a store's key is never serialized")

@@ -1,6 +1,7 @@
-"""Packs of a store whose key is not here, read by their checksums alone: proof against accidents, not against people.
+"""Packs read record by record, without journal or index: with their key, or where that is missing by checksums alone.
 
-Only `rekey.py` may ask this, for whoever said that the store is to be trusted.
+Those are proof against accidents, not against people. Only `rekey.py` may ask this, without a key for whoever said that
+the store is to be trusted. Nothing of an encrypted store can be read without its key.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 
 from forkpoint import errors
-from forkpoint.journal import durable, manifest, pack, pack_place, record
+from forkpoint.journal import durable, manifest, pack, pack_place, record, seal
 from forkpoint.journal.home import Home
 
 Place = tuple[str, int]
@@ -16,10 +17,14 @@ Place = tuple[str, int]
 
 
 class Packs:
-    """All records of these packs that are whole, and the manifests among them. Damaged ones are left out."""
+    """All records of these packs that are whole, and the manifests among them. Damaged ones are left out.
 
-    def __init__(self, home: Home, names: list[str]) -> None:
+    `key`: that which the packs were written with; None to go by their checksums.
+    """
+
+    def __init__(self, home: Home, names: list[str], key: seal.Seal | None = None) -> None:
         self._home = home
+        self._key = key
         self.places: dict[bytes, Place] = {}
         self.envelopes: list[manifest.Envelope] = []
         for name in names:
@@ -29,10 +34,10 @@ class Packs:
         fd = self._open(name)
         try:
             offset = pack.HEADER_BYTES
-            while (head := _head(durable.read_exactly(fd, record.HEAD_BYTES, offset))) is not None:
+            while (head := self._head(durable.read_exactly(fd, record.HEAD_BYTES, offset))) is not None:
                 self.places.setdefault(head.id, (name, offset))
                 if head.type == record.MANIFEST:
-                    envelope = manifest.from_bytes(_payload(fd, offset, head))
+                    envelope = manifest.from_bytes(self._payload(fd, offset, head))
                     if envelope.pack == name:
                         self.envelopes.append(envelope)
                 offset += record.HEAD_BYTES + head.stored
@@ -52,21 +57,21 @@ class Packs:
         name, offset = self.places[id]
         fd = self._open(name)
         try:
-            head = _head(durable.read_exactly(fd, record.HEAD_BYTES, offset))
+            head = self._head(durable.read_exactly(fd, record.HEAD_BYTES, offset))
             if head is None or head.id != id:
                 raise errors.IntegrityError(f"pack {name}, offset {offset}: another record than before")
-            return head, _payload(fd, offset, head)
+            return head, self._payload(fd, offset, head)
         finally:
             os.close(fd)
 
+    def _head(self, raw: bytes) -> record.Head | None:
+        try:
+            return record.unkeyed_head(raw) if self._key is None else record.read_head(self._key, raw)
+        except errors.IntegrityError:
+            return None
 
-def _head(raw: bytes) -> record.Head | None:
-    try:
-        return record.unkeyed_head(raw)
-    except errors.IntegrityError:
-        return None
-
-
-def _payload(fd: int, offset: int, head: record.Head) -> bytes:
-    stored = durable.read_exactly(fd, head.stored, offset + record.HEAD_BYTES)
-    return record.unkeyed_payload(head, stored)
+    def _payload(self, fd: int, offset: int, head: record.Head) -> bytes:
+        stored = durable.read_exactly(fd, head.stored, offset + record.HEAD_BYTES)
+        if self._key is None:
+            return record.unkeyed_payload(head, stored)
+        return record.read_payload(self._key, head, stored)

@@ -13,21 +13,25 @@ from forkpoint import errors, faultpoints
 from forkpoint.journal import anchor, connection, known, pack_place, rows
 from forkpoint.journal.handover import PackInfo
 from forkpoint.journal.home import Home
-from forkpoint.journal.runs import RunInfo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from forkpoint.journal.runs import RunInfo
+
 
 def begin_run(home: Home, run: RunInfo) -> None:
     """Record that a run begins, durably; again for the same run changes nothing. The first commit would do it too."""
+    from forkpoint.journal import columns
+
+    row = columns.of_run(home, run)
     with home.writer_lock(), connection.errors_in_words(home):
         db = connection.open_writer(home)
         try:
             with connection.transaction(db):
-                rows.insert_run(db, home, run)
+                rows.insert_run(db, home, row)
         finally:
             db.close()
 
@@ -48,12 +52,13 @@ def check_packs(db: connection.Connection, home: Home, info: PackInfo) -> None:
 def commit(
     db: connection.Connection,
     home: Home,
-    run: RunInfo,
+    run: Mapping[str, Any],
     info: PackInfo,
     point: Mapping[str, Any],
     elapsed_ms: Callable[[], float],
 ) -> int:
     """The commit point. Returns seq once the row is durable; committing the same restore point again returns it too.
+    `run` and `point` are what goes into their rows, as columns.py makes it.
 
     Raises `CommitFailed` or an SQLite error when it did not. Before COMMIT was asked for the pack is removed again; a
     COMMIT that fails leaves it, since only the disk knows what becomes visible after a crash: all of it or nothing.
@@ -81,7 +86,7 @@ def commit(
         anchor.write(home, anchor.Anchor(number, tag, info.point, info.pack))
     faultpoints.reach("committer.anchored")
     with contextlib.suppress(OSError):
-        known.advance(home, run.id, info.point)
+        known.advance(home, info.run, info.point)
     return int(seq)
 
 

@@ -49,9 +49,10 @@ def import_key(context: click.Context, file: Path, store: Path | None) -> Outcom
 
 
 @key.command("rotate")
+@click.option("--encrypt", is_flag=True, help="Encrypt a store that is not, too.")
 @options.store_option
 @click.pass_context
-def rotate_key(context: click.Context, store: Path | None) -> Outcome:
+def rotate_key(context: click.Context, encrypt: bool, store: Path | None) -> Outcome:
     """Seal the store anew under a new key: with the old one nothing of it can be read or forged any more."""
     from forkpoint.cli import store as questions
     from forkpoint.journal import keys, rekey
@@ -61,5 +62,5 @@ def rotate_key(context: click.Context, store: Path | None) -> Outcome:
     damages = invariants.verify(home).damages
     if damages:
         raise IntegrityError(f"a damaged store keeps its key: {damages[0]}", hint="`forkpoint verify` names all damage")
-    done = rekey.rekey(home.path)
+    done = rekey.rekey(home.path, home, encrypt=encrypt)
     return Outcome("key", {"key": done.home.key_id, "did": "rotated", "file": keys.location(done.home.key_id)})

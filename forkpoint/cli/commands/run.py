@@ -45,6 +45,7 @@ class Run(click.Command):
 
 @click.command(cls=Run, context_settings={"allow_interspersed_args": False})
 @click.option("--store", metavar="DIR", help="The store. Default: the nearest .forkpoint upward, else a new one here.")
+@click.option("--encrypt", is_flag=True, help="Make a new store encrypted; one that is there has to be.")
 @click.option("--every", metavar="SECONDS|auto", help="Time between automatic commits; fractions allowed.")
 @click.option("--max-overhead", metavar="PCT", help="Budget for auto, default 1.")
 @click.option("--resume", metavar="auto|never|always|REF", help="Whether to go on from an earlier run.")
@@ -132,7 +133,8 @@ def _prepare(
     from forkpoint.journal import home, keys, lineage
 
     try:
-        store = home.create(str(settings.store))
+        new = not os.path.exists(os.path.join(settings.store, "FORMAT"))
+        store = home.create(str(settings.store), encrypt=settings.encrypt)
         info = _new_run(settings, kind, target, arguments)
         order = _order(settings, info, kind, target, arguments)
         environment = seeded(dict(os.environ))
@@ -154,6 +156,8 @@ def _prepare(
     if not settings.quiet:
         if keys.device(store.key_id) != store.identity[0]:
             say("the key lies on another filesystem than the store, which needs it: `forkpoint key export`")
+        if new and store.encrypted:
+            say("the store is encrypted: nobody can restore it without its key, so keep a copy: `forkpoint key export`")
         say(f"store {store.path}, a commit every {policy(settings)}, run {order.run['id'][:8]}{where}")
     return order, environment
 

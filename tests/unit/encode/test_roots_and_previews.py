@@ -46,6 +46,15 @@ def test_a_module_that_a_library_made_by_hand_beneath_itself_is_the_librarys(
     assert "made_by_the_program" in found and "json.kernels.k1" not in found
 
 
+def test_what_cffi_made_for_a_library_is_the_librarys() -> None:
+    """It made every restore point of a program that imports cryptography incomplete."""
+
+    assert not hasattr(sys.modules["_openssl"], "__file__")
+    found = roots.find()
+    assert sys.modules["_openssl"] not in found.by_value
+    assert "_openssl" not in found.imports and "cryptography.hazmat.bindings._rust" in found.imports
+
+
 def test_what_libraries_own_is_named_but_not_what_the_program_put_there(
     project: types.ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from forkpoint import model, report
-from forkpoint.journal import committer, connection, known, lease, pack, packfile, writer
-from forkpoint.journal.handover import PackInfo, point_fields
+from forkpoint.journal import columns, committer, connection, known, lease, pack, packfile, writer
+from forkpoint.journal.handover import PackInfo
 from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.plan import RestorePlan
 from forkpoint.journal.runs import RunInfo
@@ -74,6 +74,10 @@ class Program:
         made = manifest(self.run.id, point, self.parent, chunks, length=sum(map(len, state)), **changes)
         return sink.finish(made, meanwhile), made
 
+    def rows(self, made: model.Manifest, info: PackInfo) -> tuple[dict[str, Any], PackInfo, dict[str, Any]]:
+        """What the committer gets of run, pack and restore point."""
+        return columns.of_run(self.home, self.run), info, columns.of_point(self.home, made)
+
     def commit(self, state: State, **changes: Any) -> str:
         """Commit durably; the restore point's id."""
         point = new_id()
@@ -81,7 +85,7 @@ class Program:
         with self.home.writer_lock():
             db = connection.open_writer(self.home)
             try:
-                writer.commit(db, self.home, self.run, info, point_fields(made), lambda: 1.0)
+                writer.commit(db, self.home, *self.rows(made, info), lambda: 1.0)
             finally:
                 db.close()
         self.parent = point
@@ -122,11 +126,11 @@ def main() -> None:
     child.home = open_home(task["path"])
     child.run = RunInfo.from_fields(task["run"])
     child.parent = task["parent"]
-    ready = committer.Committer(task["report_fd"], task["lease_fd"])
+    ready = committer.Committer(task["report_fd"], task["lease_fd"], encrypted=child.home.encrypted)
     state = [bytes.fromhex(data) for data in task["state"]]
     info, made = child.write_pack(state, task["point"], ready.start if task["beside"] else None)
     ready.commit(
-        child.home, child.run, info, made,
+        child.home, *child.rows(made, info),
         started_ns=started, encode_ms=1.0,
         keep_last=task["keep_last"],
     )  # fmt: skip

@@ -16,7 +16,6 @@ from journal_program import Program, State, content
 from forkpoint import errors
 from forkpoint.journal import anchor, connection, known, packfile, writer
 from forkpoint.journal import home as homes
-from forkpoint.journal.handover import point_fields
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
@@ -38,7 +37,7 @@ def _copy(home: Home, target: Path) -> Home:
     """The store as it is now, in the same directory's name, so that its anchor still speaks for it."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(home.path, target)
-    return homes.Home(str(target), home.store, home.key, home.anchor_path, _identity(target))
+    return homes.Home(str(target), home.store, home.key, home.anchor_path, _identity(target), home.encrypted)
 
 
 def _identity(path: Path) -> tuple[int, int]:
@@ -145,7 +144,7 @@ def test_a_flip_anywhere_in_the_journal_never_gives_a_wrong_state(program: Progr
         (tmp_path / "copy" / "journal.db-shm").unlink(missing_ok=True)
         copy = homes.Home(
             str(tmp_path / "copy"), program.home.store, program.home.key, program.home.anchor_path,
-            _identity(tmp_path / "copy"),
+            _identity(tmp_path / "copy"), program.home.encrypted,
         )  # fmt: skip
         _flip(tmp_path / "copy" / name, place)
         id, state, named = _restored(copy, program.run.id)
@@ -164,7 +163,7 @@ def program_commit_with_open_journal(program: Program, held: connection.Connecti
 def _commit_with(program: Program, held: Any, state: State) -> str:
     point = homes.new_id()
     info, made = program.write_pack(state, point)
-    writer.commit(held, program.home, program.run, info, point_fields(made), lambda: 1.0)
+    writer.commit(held, program.home, *program.rows(made, info), lambda: 1.0)
     program.parent = point
     return point
 
