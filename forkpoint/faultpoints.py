@@ -36,6 +36,10 @@ POINTS: Final[frozenset[str]] = frozenset(
         "repair.packs-aside",
         "repair.journal-aside",
         "repair.journal-replaced",
+        "rekey.copied",
+        "rekey.journal-removed",
+        "rekey.installed",
+        "rekey.entered",
         "program.forked",
         "program.durable",
     }

@@ -61,7 +61,7 @@ class Check:
 
 def examine(store: Path) -> tuple[Check, ...]:
     """All answers, in the order they are read. Starts two short processes; writes nothing that stays."""
-    return (*_python(), *_kernel(), _seccomp(), _sqlite(), *_filesystem(store), _memory(), *_libraries())
+    return (*_python(), *_kernel(), _seccomp(), _sqlite(), _encryption(), *_filesystem(store), _memory(), *_libraries())
 
 
 def _python() -> Iterator[Check]:
@@ -116,6 +116,15 @@ def _sqlite() -> Check:
         return Check("sqlite", "ok", done.stdout.strip(), "two processes may write the journal without harm")
     problem = (done.stderr.strip().splitlines() or ["no answer"])[-1]
     return Check("sqlite", "fail", "unusable", problem, "pip install --upgrade pysqlite3")
+
+
+def _encryption() -> Check:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return Check("encryption", "ok", f"cryptography {version('cryptography')}", "`run --encrypt` works")
+    except PackageNotFoundError:
+        return Check("encryption", "ok", "none", "`run --encrypt` needs it: pip install 'forkpoint[encrypt]'")
 
 
 def _filesystem(store: Path) -> Iterator[Check]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from forkpoint import errors
@@ -45,8 +45,15 @@ def put_back(store: Home, plan: RestorePlan, cwd: str | None, *, force: bool) ->
         if len(steps) > _FILES_TOLD:
             say(f"and {len(steps) - _FILES_TOLD} more files")
         if steps and store.encrypted:
-            os.makedirs(store.aside, 0o700, exist_ok=True)
+            _make_private(store.aside)
         files.perform(steps, stored, os.path.join(store.aside, plan.manifest.point))
+
+
+def _make_private(aside: str) -> None:
+    """Nothing else keeps what is beside a store from others, nor from git."""
+    os.makedirs(aside, 0o700, exist_ok=True)
+    with suppress(FileExistsError), open(os.path.join(aside, ".gitignore"), "x") as file:
+        file.write("*\n")
 
 
 @contextmanager

@@ -11,6 +11,8 @@
       reserve.0-2    given back on a full disk: blocks, and as many inodes as SQLite needs
       .gitignore  CACHEDIR.TAG
 
+`features` of FORMAT is empty, or `encrypted`: then what lies here tells little without the key (see cipher.py).
+
 FORMAT is written last when a store is made, under writer.lock: a directory without it is a store whose making was
 interrupted, and making it again completes it. A `Home` holds no descriptor: the program it lives in may close them
 all. Instead it remembers which directory it opened (device, inode) and refuses another one put in its place.

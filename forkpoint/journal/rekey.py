@@ -16,7 +16,7 @@ import contextlib
 import dataclasses
 import os
 
-from forkpoint import errors
+from forkpoint import errors, faultpoints
 from forkpoint.journal import (
     anchor,
     cipher,
@@ -29,6 +29,7 @@ from forkpoint.journal import (
     manifest,
     pack,
     packfile,
+    quarantine,
     rebuild,
     rows,
 )
@@ -59,16 +60,34 @@ def rekey(path: str, old: Home | None = None, *, encrypt: bool = False) -> Rekey
     encrypted = encrypt or (old is not None and old.encrypted)
     if encrypted:
         cipher.load()
+        if old is None or not old.encrypted:
+            _require_nothing_beside(path)
     new = home.successor(path, encrypted=encrypted)
     with new.writer_lock():
         lease.require_unused(new)
         names = packfile.all_packs(new)
         done, lost = _copy(new, Packs(new, names, old.seal if old else None))
+        faultpoints.reach("rekey.copied")
+        if old is not None:
+            anchor.forget(old)  # or the old store, should it stay, would count as one that has lost its journal
         _remove(new, "", ("journal.db", "journal.db-wal", "journal.db-shm"))
+        faultpoints.reach("rekey.journal-removed")
         home.install(new)
+        faultpoints.reach("rekey.installed")
         _enter(new, done)
+        faultpoints.reach("rekey.entered")
         _sweep(new, names)
     return Rekeyed(new, len(done), tuple(lost))
+
+
+def _require_nothing_beside(path: str) -> None:
+    """What a store holds for people, and nobody writes anew, must not stay in the clear in one that is encrypted."""
+    for name in ("aside", quarantine.NAME):
+        if os.path.lexists(os.path.join(path, name)):
+            raise errors.UsageError(
+                f"{path}/{name} holds files in the clear, which would stay so in an encrypted store",
+                hint="move it out of the store first, or delete it",
+            )
 
 
 _Done = tuple[handover.PackInfo, manifest.Envelope]

@@ -12,6 +12,9 @@
     pack     every pack the journal knows, its size, and the forget plan that condemns it, if any
     plan     forgetting under way: phase 1 condemned, 2 waiting for the readers listed, 3 deleting files, rows gone
 
+In an encrypted store label, location and all of a run but its id and time are hidden texts (see columns.py); tags cover
+what they are hidden as.
+
 The journal holds no chunk table. Which chunks a pack has is said, authenticated, in the pack's own index, and a
 restore point's manifest lists the packs it needs; a second, unauthenticated copy here would cost a row per chunk in
 every commit. For the same reason the journal can be rebuilt from the packs (see rebuild.py).

@@ -12,12 +12,21 @@ from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Modules that name STORES try each test on each kind of store."""
+    stores = getattr(metafunc.module, "STORES", ())
+    if stores and "home" in metafunc.fixturenames:
+        metafunc.parametrize("home", stores, indirect=True)
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Home:
+    """Plain, unless a test asks for an "encrypted" one: `pytest.mark.parametrize("home", [...], indirect=True)`."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("FORKPOINT_KEY_FILE", raising=False)
-    return homes.create(str(tmp_path / "work" / ".forkpoint"))
+    encrypt = getattr(request, "param", "plain") == "encrypted"
+    return homes.create(str(tmp_path / "work" / ".forkpoint"), encrypt=encrypt)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
 from forkpoint.journal.verify import INVARIANTS, verify
 
+STORES = ("plain", "encrypted")
 SHARED = os.urandom(400)
 
 

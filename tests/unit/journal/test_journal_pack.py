@@ -21,6 +21,7 @@ from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.runs import RunInfo
 
+STORES = ("plain", "encrypted")
 NUMBERS = b"".join(struct.pack("<f", 1.0 + n / 1000) for n in range(20000))
 SAMPLES = [b"", b"x", b"abc" * 1000, os.urandom(5000), NUMBERS, NUMBERS[:-3], bytes(300_000)]
 

@@ -21,6 +21,7 @@ from forkpoint.journal.repair import repair
 from forkpoint.journal.retention import Policy, forget
 from forkpoint.journal.verify import verify
 
+STORES = ("plain", "encrypted")
 SHARED = os.urandom(400)
 
 
