@@ -1,6 +1,6 @@
 """A real store, damaged in thousands of ways: each is detected before anything is decoded, or changes nothing.
 
-    python stress/mutations.py [--count 10000] [--seed N] [--plant tags|chain]
+    python stress/mutations.py [--count 10000] [--seed N] [--plant tags|chain] [--encrypt]
 
 Every mutation (see mutator.py) is made to a fresh copy, and the store is asked all that `verify`, `log`, `show` and
 `forkpoint.load()` ask. A process that may take 1 GiB of memory does a batch; it is killed when one mutation takes more
@@ -9,13 +9,15 @@ those that must not be: `wrong`, bytes that were never written were handed out; 
 parsed that no tag vouches for; `silent`, something is missing or changed and nobody says so; `foreign`, an exception
 that is not ours; `code`, what was planted in the store ran; `hung`. Exit 1 on any of those.
 
-`--plant` takes a check away (tags, or the tag of rows), and exits 1 when that goes unnoticed.
+With `--encrypt` the store is an encrypted one. `--plant` takes a check away (tags, or the tag of rows), and exits 1 if
+that goes unnoticed.
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import json
 import os
 import random
@@ -27,7 +29,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +81,16 @@ class Bad(Exception):
 class Oracle:
     """The store as it was: every chunk by its id, every stored payload, every restore point."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, encrypt: bool = False) -> None:
         self.folder = folder
         self.store = folder / "work" / ".forkpoint"
         os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
         os.environ["XDG_STATE_HOME"] = str(folder / "state")
         (folder / "work").mkdir()
         (folder / "work" / "program.py").write_text(PROGRAM)
+        command = [sys.executable, "-m", "forkpoint", "run", "-q", *["--encrypt"] * encrypt, "program.py"]
         done = subprocess.run(
-            [sys.executable, "-m", "forkpoint", "run", "-q", "program.py"], cwd=folder / "work", check=False,
+            command, cwd=folder / "work", check=False,
             env={**os.environ, "PYTHONPATH": str(Path(errors.__file__).parents[1])}, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:
@@ -99,20 +102,31 @@ class Oracle:
         self.anchor_bytes = self.anchor.read_bytes()
         self.chunks: dict[bytes, bytes] = {}
         self.stored: set[bytes] = set()
-        self.manifests: set[bytes] = set()
-        for name in packfile.all_packs(home):
-            with packfile.PackFile(home, name) as file:
-                for id, entry in file.entries().items():
-                    self.chunks[id] = file.read(entry[0])[1]
-                    self.stored.add(file.raw(entry)[mutator.HEAD :])
-            last = mutator.records((self.store / "packs" / name[:2] / name).read_bytes())[-1]
-            raw = (self.store / "packs" / name[:2] / name).read_bytes()[slice(*last)]
-            self.stored.add(raw[mutator.HEAD :])
+        with self._noting():
+            for name in packfile.all_packs(home):
+                with packfile.PackFile(home, name) as file:
+                    for id, entry in file.entries().items():
+                        self.chunks[id] = file.read(entry[0])[1]
         with Reader(home) as reader:
             self.points = {point.id: point for point in reader.points()}
             self.plans = {point.id: reader.plan(point) for point in reader.points()}
         self.values = {id: self._value(home, plan) for id, plan in self.plans.items()}
         assert len(self.points) == 4
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """What is decoded while everything is read is what was written."""
+        decode = codec.decode
+
+        def noting(used: int, itemsize: int, stored: bytes, length: int) -> bytes:
+            self.stored.add(stored)
+            return decode(used, itemsize, stored, length)
+
+        codec.decode = noting
+        try:
+            yield
+        finally:
+            codec.decode = decode
 
     @staticmethod
     def _value(home: homes.Home, plan: Any) -> str:
@@ -274,10 +288,11 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--plant", choices=sorted(PLANTS), default="")
+    parser.add_argument("--encrypt", action="store_true")
     asked = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="forkpoint-mutations-") as folder:
-        verdicts, memory = run(Oracle(Path(folder)), asked.count, asked.seed, asked.plant)
+        verdicts, memory = run(Oracle(Path(folder), encrypt=asked.encrypt), asked.count, asked.seed, asked.plant)
     told = ", ".join(f"{verdicts[name]} {name}" for name in ("refused", "detected", "harmless", *BAD))
     print(f"{sum(verdicts.values())} mutations, seed {asked.seed}: {told}; {memory >> 10} MiB at most;"
           f" {time.monotonic() - began:.0f} s")  # fmt: skip

@@ -30,7 +30,7 @@ def digest(data: bytes | bytearray | memoryview) -> bytes:
     return blake3.blake3(data).digest()
 
 
-def same(tag: bytes, claimed: bytes | None) -> bool:
+def same(tag: bytes, claimed: object) -> bool:
     """Compare two tags in constant time. What a damaged row claims may be of any type, or missing: no tag then."""
     return isinstance(claimed, bytes) and _compare_digest(tag, claimed)
 

@@ -129,10 +129,10 @@ def test_a_plain_store_tells_the_needle_everywhere_and_an_encrypted_one_nowhere(
     assert not checked.damages and len(checked.sound_points) == 2
 
 
-def _proofs(home: Home) -> list[tuple[bytes, bytes]]:
-    """(salt and tag, encrypted bytes) of every record in every pack, put aside or not."""
+def _proofs(home: Home, *folders: str) -> list[tuple[bytes, bytes]]:
+    """(salt and tag, encrypted bytes) of every record in every pack there."""
     found = []
-    for path, data in _files(os.path.join(home.path, "packs"), os.path.join(home.path, "quarantine")):
+    for path, data in _files(*[os.path.join(home.path, folder) for folder in folders]):
         if homes.is_id(path.name):
             at = pack.HEADER_BYTES
             while at + record.HEAD_BYTES < len(data) - pack.FOOTER_BYTES:
@@ -160,9 +160,9 @@ def test_no_two_messages_ever_have_the_same_salt(home: Home, monkeypatch: pytest
     for _ in range(2):
         assert again.commit_in_child([b"the same content, from processes that are the same"])[1].status == "K"
     again.die()
-    before = _proofs(home)
+    before = _proofs(home, "packs", "quarantine")
     done = rekey.rekey(home.path, home)
-    after = _proofs(done.home)
+    after = _proofs(done.home, "packs")
     assert len(salts) > 60 and len(set(salts)) == len(salts)
     stored = set(before) | set(after)  # what a repair copies as it stands is the same message
     assert len(stored) > 20 and len({proof[: cipher.SALT_BYTES] for proof, _ in stored}) == len(stored)

@@ -12,7 +12,7 @@ import pytest
 from journal_program import ROOT, Program, content
 
 from forkpoint import errors
-from forkpoint.journal import anchor, contents, known
+from forkpoint.journal import anchor, contents, known, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.retention import Policy, forget
@@ -27,8 +27,9 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
-def test_random_damage_is_detected_before_decoding_or_harmless() -> None:
-    done = _run("--count", "100")
+@pytest.mark.parametrize("kind", ["plain", "encrypted"])
+def test_random_damage_is_detected_before_decoding_or_harmless(kind: str) -> None:
+    done = _run("--count", "100", *["--encrypt"] * (kind == "encrypted"))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -61,6 +62,12 @@ def test_one_bit_in_a_text_of_the_journal_is_damage_like_any_other(program: Prog
             assert content(program.home, reader.newest_sound(program.run.id).plan) == [b"state"]
             assert reader.newest_sound(program.run.id).point.id == point
         journal.write_bytes(whole)
+
+
+@pytest.mark.parametrize("value", [None, 7, 0.5, "a text", b"", b"x" * 31])
+def test_what_stands_where_a_tag_should_is_no_tag(value: object) -> None:
+    """A damaged page of the journal gave NULL for one, and verify ended with a TypeError."""
+    assert not seal.same(bytes(32), value)
 
 
 def test_a_forget_plan_without_its_seal_hides_nothing(program: Program) -> None:
