@@ -45,6 +45,7 @@ with atheris.instrument_imports(include=["forkpoint"]) if atheris else contextli
         contents,
         durable,
         filelog,
+        kept,
         keys,
         known,
         lease,
@@ -267,6 +268,23 @@ def fuzz_quarantine(at: Fixture, data: bytes) -> None:
     quarantine.notes(at.home, set())
 
 
+def fuzz_hidden(at: Fixture, data: bytes) -> None:
+    """Texts of an encrypted store: as anybody could write them, and as a holder of the key."""
+    key = seal.Seal(at.home.key, at.home.store, encrypted=True)
+    assert key.cipher is not None
+    with contextlib.suppress(errors.ForkpointError):
+        key.show("run", data.decode("utf-8", "surrogateescape"))
+    proof, hidden = key.cipher.encrypt(b"text run", data)
+    key.show("run", base64.b64encode(proof + hidden).decode())
+
+
+def fuzz_kept(at: Fixture, data: bytes) -> None:
+    """A copy of a file in an encrypted store."""
+    home = homes.Home(at.home.path, at.home.store, at.home.key, at.home.anchor_path, at.home.identity, True)
+    at.path("leases", "x.files.1").write_bytes(data)
+    os.close(kept.open_kept(home, "x.files.1", seal.digest(b"").hex()))
+
+
 def fuzz_report(at: Fixture, data: bytes) -> None:
     report.decode(data)
     report.decode(data[: report.SIZE].ljust(report.SIZE, b"\0"))
@@ -297,6 +315,8 @@ TARGETS: dict[str, tuple[Target, Callable[[Fixture], list[bytes]]]] = {
     "format": (fuzz_format, lambda at: [at.path("FORMAT").read_bytes()]),
     "key": (fuzz_key, lambda at: [Path(keys.location(at.home.key_id)).read_bytes()]),
     "quarantine": (fuzz_quarantine, lambda at: [b'{"lost":[{"id":"a","ref":"b","variables":["c"]}]}']),
+    "hidden": (fuzz_hidden, lambda at: [b"text\x80".ljust(64, b"\0"), base64.b64encode(bytes(96))]),
+    "kept": (fuzz_kept, lambda at: [bytes(100)]),
     "report": (fuzz_report, lambda at: [report.encode(report.Report("K", "a" * 32, 3, message="words"))]),
 }
 
