@@ -140,8 +140,9 @@ class Committer:
     ) -> NoReturn:
         """Have the durable `pack` committed; this process ends as the committer does.
 
-        `run` and `point` are what goes into their rows (see columns.py). `started_ns` is `clock_ns()` when the commit began. `encode_ms` and `message` go to the report of a durable
-        point; `keep_last`, and `keep_within` in seconds, is what retention keeps once the commit stands (0: all).
+        `run` and `point` are what goes into their rows (see columns.py). `started_ns` is `clock_ns()` when the commit
+        began. `encode_ms` and `message` go to the report of a durable point; `keep_last`, and `keep_within` in
+        seconds, is what retention keeps once the commit stands (0: all).
         """
         request: dict[str, Any] = {
             "home": handover.home_fields(home),

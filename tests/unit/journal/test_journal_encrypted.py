@@ -176,8 +176,8 @@ def test_a_salt_that_comes_twice_gives_two_records_two_keys(home: Home, monkeypa
     one, two = bytes(100), bytes([1]) * 100
     stored = []
     for data in (one, two):
-        id = home.seal.chunk_id(data)
-        stored.append(bytes(record.make(home.seal, codec.Encoder(), record.BUFFER, data, id, 1)[1]))
+        digest = seal.digest(data)
+        stored.append(bytes(record.make(home.seal, codec.Encoder(), record.BUFFER, data, digest, 1)[1]))
     mixed = bytes(a ^ b for a, b in zip(*stored, strict=True))
     assert stored[0] != stored[1] and mixed[: len(one)] != bytes(a ^ b for a, b in zip(one, two, strict=True))
 
@@ -214,7 +214,7 @@ def test_a_record_whose_head_was_changed_by_a_holder_of_the_tag_s_key_is_not_dec
     """The tag of the head vouches for all of it; what was encrypted vouches for its head once more."""
     key = seal.Seal(KEY, STORE, encrypted=True)
     data = b"some text " * 50
-    head, view = record.make(key, codec.Encoder(), record.OBJECTS, data, key.chunk_id(data), 1)
+    head, view = record.make(key, codec.Encoder(), record.OBJECTS, data, seal.digest(data), 1)
     stored = bytes(view)
     assert record.read_payload(key, record.read_head(key, head), stored) == data
     place = {"type": 5, "codec": 6, "item size": 7, "length": 16, "id": 24}[field]
@@ -229,7 +229,7 @@ def test_a_record_whose_head_was_changed_by_a_holder_of_the_tag_s_key_is_not_dec
 def test_a_record_in_the_clear_is_none_of_an_encrypted_store_nor_the_other_way_round(written: bool) -> None:
     one, other = (seal.Seal(KEY, STORE, encrypted=way) for way in (written, not written))
     data = b"some text " * 50
-    head, stored = record.make(one, codec.Encoder(), record.OBJECTS, data, one.chunk_id(data), 1)
+    head, stored = record.make(one, codec.Encoder(), record.OBJECTS, data, seal.digest(data), 1)
     with pytest.raises(errors.IntegrityError, match="is encrypted where none is, or is not where all are"):
         record.read_payload(other, record.read_head(other, head), bytes(stored))
 
@@ -350,20 +350,20 @@ def test_a_committer_that_reads_nothing_hidden_never_imports_what_decrypts(
     with monkeypatch.context() as patch:
         patch.setattr(os, "execve", noted)
         with pytest.raises(KeyboardInterrupt):
-            committer.exec_committer(
-                home, *program.rows(made, info), report_fd=sender, lease_fd=program.lease.fd,
-                started_ns=time.monotonic_ns(), encode_ms=1.0, keep_last=1,
-            )  # fmt: skip
+            committer.Committer(sender, program.lease.fd, encrypted=True).commit(
+                home, *program.rows(made, info), started_ns=time.monotonic_ns(), encode_ms=1.0, keep_last=1
+            )
     python, *rest = begun[0]
-    request = int(rest[rest.index("-c") + 2])
+    fds = [int(fd) for fd in rest[rest.index("-c") + 2].split(",")]
     done = subprocess.run(
-        [python, "-X", "importtime", *rest], pass_fds=[request, sender, program.lease.fd], capture_output=True,
+        [python, "-X", "importtime", *rest], pass_fds=[*fds, sender, program.lease.fd], capture_output=True,
         text=True, check=False,
     )  # fmt: skip
     os.close(sender)
     assert report.decode(os.read(receiver, report.SIZE)).status == "K"
     os.close(receiver)
-    os.close(request)
+    for fd in fds:
+        os.close(fd)
     program.die()
     assert "forkpoint.journal.cipher" in done.stderr and "pysqlite3" in done.stderr
     assert "cryptography" not in done.stderr and "binascii" not in done.stderr
@@ -440,4 +440,6 @@ def test_chunks_are_told_apart_by_keyed_ids_and_stored_once(home: Home) -> None:
     with Reader(home) as reader:
         newest, first = reader.points()
         assert first.pack in newest.packs
-    assert seal.Seal(KEY, home.store).chunk_id(shared) != home.seal.chunk_id(shared)
+    digest = seal.digest(shared)
+    assert seal.Seal(KEY, home.store).chunk_id(digest) != home.seal.chunk_id(digest)
+    assert not any(digest in data or digest.hex().encode() in data for _, data in _files(home.path))

@@ -189,7 +189,7 @@ def test_without_room_for_a_process_the_child_becomes_the_committer(
             info, made = program.write_pack([b"first"], point)
             ready = committer.Committer(sender, -1)
             ready.start()
-            ready.commit(program.home, program.run, info, made, started_ns=time.monotonic_ns(), encode_ms=1.0)
+            ready.commit(program.home, *program.rows(made, info), started_ns=time.monotonic_ns(), encode_ms=1.0)
         finally:
             os._exit(9)
     os.close(sender)
