@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -244,6 +245,34 @@ def test_a_dry_run_leaves_nothing_and_writes_nothing_in_the_clear(saying, tmp_pa
     ran = saying.run("--dry-run", "--encrypt", env={"TMPDIR": str(scratch)})
     assert ran.status == 0 and b"everything would be saved" in ran.err, ran.err.decode()
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_what_a_dry_run_writes_meanwhile_is_encrypted_where_the_run_s_own_store_would_be(existing, saying, tmp_path):
+    if existing:
+        killed(saying, "--encrypt")
+        shutil.rmtree(saying.work)
+        shutil.copytree(saying.program.directory, saying.work)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    env = {"TMPDIR": str(scratch), "FORKPOINT_FAULT": "pack.written:sleep=60"}
+    started = saying.start(
+        saying.run_argv("--dry-run", *["--encrypt"] * (not existing)), env, tmp_path / "said", saying.work
+    )
+    try:
+        until = time.monotonic() + 60
+        while not [path for path in scratch.rglob("tmp/*") if path.stat().st_size > 180_000]:
+            assert time.monotonic() < until and not started.wait(0.05), started.ran().err
+        assert found(scratch) == {}
+    finally:
+        started.kill()
+
+
+@pytest.mark.parametrize("options", [(), ("--encrypt",)], ids=["plain", "encrypted"])
+def test_what_encrypts_is_there_before_the_program_s_first_line_or_never(options, make):
+    """A child that had to import it would pay for that each time, and ask locks of threads that it does not have."""
+    here = make("import sys; print([name for name in sys.modules if name.startswith('cryptography')] != [])")
+    assert here.run(*options).out == b"%r\n" % bool(options)
 
 
 def without_cryptography(bench: Bench, folder: Path) -> dict[str, str]:
