@@ -12,8 +12,9 @@ Told to whoever reads the store without its key: that it is encrypted, its id an
 restore points, packs and chunks there are and which belong together, with their random ids; when and why (timer,
 signal, call) each point was made, whether it is complete, whether it has a label; every size, decoded and compressed,
 and so how well it compresses; process ids, exit statuses and forget plans. Ids of chunks are keyed hashes: equal chunks
-of one store have equal ids, so that one sees what stayed the same from point to point, and how large it is, but not
-whether it equals something one knows. Memory, swap and the program's own files are not encrypted.
+have equal ids under one key (that of one store, unless FORKPOINT_KEY_FILE gives it to several), so that one sees what
+stayed the same from point to point, and how large it is, but not whether it equals something one knows. Memory, swap
+and the program's own files are not encrypted.
 
 A message is encrypted for its `meaning`, and cannot be read for another:
 
