@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,18 @@ def test_a_record_in_the_clear_is_none_of_an_encrypted_store_nor_the_other_way_r
     head, stored = record.make(one, codec.Encoder(), record.OBJECTS, data, seal.digest(data), 1)
     with pytest.raises(errors.IntegrityError, match="is encrypted where none is, or is not where all are"):
         record.read_payload(other, record.read_head(other, head), bytes(stored))
+
+
+def test_what_says_that_it_is_encrypted_is_not_read_for_its_checksums() -> None:
+    """Nor by `--trust`, whatever digest and CRC it has."""
+    key = seal.Seal(KEY, STORE, encrypted=True)
+    data = os.urandom(50)
+    head, _ = record.make(key, codec.Encoder(), record.OBJECTS, data, seal.digest(data), 1)
+    forged = bytearray(head)
+    forged[56:88] = seal.digest(data)
+    forged[88:92] = struct.pack("<I", zlib.crc32(forged[:88]))
+    with pytest.raises(errors.IntegrityError, match="is encrypted"):
+        record.unkeyed_payload(record.unkeyed_head(bytes(forged)), data)
 
 
 @encrypted

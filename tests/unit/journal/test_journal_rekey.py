@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from journal_program import Program, State, content
 
 from forkpoint import errors
-from forkpoint.journal import filelog, keys, manifest, rebuild, record, rekey
+from forkpoint.journal import filelog, keys, manifest, rebuild, record, rekey, seal
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
@@ -125,6 +127,24 @@ def test_a_damaged_chunk_stays_behind_with_its_restore_point_and_is_named(change
     done = change(program.home)
     assert done.points == 2
     assert set(_states(done.home)) == set(states) - {newest}
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_rotation_believes_only_what_the_old_key_vouches_for(program: Program, trusted: bool) -> None:
+    """A checksum is made right by anybody; `--trust` has nothing else."""
+    *_, newest = _history(program)
+    with Reader(program.home) as reader:
+        plan = reader.plan(reader.resolve(newest))
+    pack, offset, stored = plan.chunks[plan.manifest.pods[0].chunks[1]]
+    path = Path(program.home.path, "packs", pack[:2], pack)
+    data = bytearray(path.read_bytes())
+    data[offset + record.HEAD_BYTES : offset + record.HEAD_BYTES + stored] = forged = os.urandom(stored)
+    data[offset + 56 : offset + 88] = seal.digest(forged)
+    data[offset + 88 : offset + 92] = struct.pack("<I", zlib.crc32(data[offset : offset + 88]))
+    path.write_bytes(data)
+    done = rekey.rekey(program.home.path, None if trusted else program.home)
+    found = _states(done.home)
+    assert len(found) == (3 if trusted else 2) and (newest in found) == trusted
 
 
 @in_every_way
