@@ -12,10 +12,7 @@ import stat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-_PARTS_MAX = 1024
-"""IOV_MAX of Linux."""
+    from collections.abc import Iterable
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
@@ -26,18 +23,6 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
         if written <= 0:
             raise OSError(f"write to descriptor {fd} made no progress")
         view = view[written:]
-
-
-def write_parts(fd: int, parts: Sequence[bytes | bytearray | memoryview]) -> None:
-    """The same for all of `parts`, one after the other, without putting them together first."""
-    views = [memoryview(part).cast("B") for part in parts]
-    for at in range(0, len(views), _PARTS_MAX):
-        group = views[at : at + _PARTS_MAX]
-        written = os.writev(fd, group)
-        for view in group:
-            if written < len(view):
-                write_all(fd, view[max(written, 0) :])
-            written -= len(view)
 
 
 def begin_writeback(fd: int, offset: int, length: int) -> None:

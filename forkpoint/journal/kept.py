@@ -85,7 +85,8 @@ def _copy(path: str, directory: int, name: str, cipher: Cipher | None) -> str:
                 if cipher is None:
                     durable.write_all(target, data)
                 else:
-                    durable.write_parts(target, cipher.encrypt(_meaning(name, number), data))
+                    for part in cipher.encrypt(_meaning(name, number), data):
+                        durable.write_all(target, part)
             return str(hasher.hexdigest())
         finally:
             os.close(target)

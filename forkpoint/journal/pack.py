@@ -54,7 +54,10 @@ FOOTER_BYTES = FOOTER.size + seal.TAG_BYTES
 assert (HEADER_BYTES, FOOTER_BYTES, ENTRY.size) == (80, 80, 56)
 
 _BUFFER_BYTES = 1 << 20
-"""Records are gathered to writes of about this size: below, writing is slow; above, the disk waits for the child."""
+"""Records are gathered to writes of about this size: below, writing is slow; above, the disk waits for the child. They
+are copied together into memory that is used again and again: held one by one until they are written, each chunk of 128
+KiB lay in fresh pages, whose faults took longer than the copy and as long as encrypting it.
+"""
 
 _WRITEBACK_BYTES = 8 << 20
 """Written so much, the disk is told to begin: it works while the rest is read and hashed; the sync waits for less."""
@@ -72,8 +75,8 @@ class Records:
         self._entries: list[tuple[bytes, int, int, int]] = []
         self._encoder = codec.Encoder()
         self._temporary = f"{owner}.{pack}"
-        self._pending: list[bytes | bytearray | memoryview] = []
-        self._pending_bytes = 0
+        self._gathered = memoryview(bytearray(2 * _BUFFER_BYTES))
+        self._gathered_bytes = 0
         self._offset = 0
         self._begun = 0
         with home.held("tmp") as directory:
@@ -83,14 +86,19 @@ class Records:
 
     def _append(self, data: bytes | bytearray | memoryview) -> None:
         self._offset += len(data)
-        self._pending.append(data)
-        self._pending_bytes += len(data)
-        if self._pending_bytes >= _BUFFER_BYTES:
+        end = self._gathered_bytes + len(data)
+        if end > len(self._gathered):
+            self._flush()
+            durable.write_all(self._fd, data)
+            return
+        self._gathered[self._gathered_bytes : end] = data
+        self._gathered_bytes = end
+        if end >= _BUFFER_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        durable.write_parts(self._fd, self._pending)
-        self._pending, self._pending_bytes = [], 0
+        durable.write_all(self._fd, self._gathered[: self._gathered_bytes])
+        self._gathered_bytes = 0
         if self._offset - self._begun >= _WRITEBACK_BYTES:
             durable.begin_writeback(self._fd, self._begun, self._offset - self._begun)
             self._begun = self._offset

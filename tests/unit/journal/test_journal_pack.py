@@ -90,15 +90,26 @@ def test_a_chunk_is_of_one_moment_though_its_memory_moves_on(program: Program) -
         assert file.read(file.entries()[chunk][0], chunk)[1] == before
 
 
-@given(st.lists(st.binary(max_size=300), max_size=40), st.integers(1, 50))
+@given(st.binary(max_size=3000), st.integers(1, 50))
 @settings(deadline=None)
-def test_parts_are_written_in_order_however_short_the_writes_are(parts: list[bytes], short: int) -> None:
+def test_all_is_written_however_short_the_writes_are(data: bytes, short: int) -> None:
     with tempfile.TemporaryFile(buffering=0) as file, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "writev", lambda fd, views: os.write(fd, b"".join(views)[:short]))
-        durable.write_parts(file.fileno(), parts)
+        write = os.write
+        patch.setattr(os, "write", lambda fd, view: write(fd, view[:short]))
+        durable.write_all(file.fileno(), data)
         patch.undo()
-        durable.write_parts(file.fileno(), parts)
-        assert os.pread(file.fileno(), 1 << 20, 0) == 2 * b"".join(parts)
+        assert os.pread(file.fileno(), 1 << 20, 0) == data
+
+
+@pytest.mark.parametrize("sizes", [[1 << 20] * 3, [300_000] * 9, [(2 << 20) + 1, 5, 3 << 20], [10, 3 << 20, 10]])
+def test_records_of_any_size_are_gathered_in_order(program: Program, sizes: list[int]) -> None:
+    """As they fit the memory they are gathered in, fill it, or are longer than it."""
+    state = [os.urandom(size) for size in sizes]
+    name, _ = _written(program, state)
+    assert _problems(program.home, name) == []
+    with packfile.PackFile(program.home, name) as file:
+        ids = [program.home.seal.chunk_id(seal.digest(data)) for data in state]
+        assert [file.read(file.entries()[id][0], id)[1] for id in ids] == state
 
 
 def test_every_flipped_byte_is_noticed(program: Program) -> None:
@@ -187,7 +198,7 @@ class Recorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, str]] = []
-        for name in ("fdatasync", "fsync", "rename", "writev"):
+        for name in ("fdatasync", "fsync", "rename", "write"):
             monkeypatch.setattr(os, name, self._wrapped(name, getattr(os, name)))
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -210,13 +221,13 @@ def test_the_disk_is_told_in_the_order_that_survives_power_loss(
     written = f"{program.run.id}.{info.pack}"
     kinds = [(name, os.path.basename(target)) for name, target in seen.calls]
     order = [
-        kinds.index(("writev", written)),
+        kinds.index(("write", written)),
         kinds.index(("fdatasync", written)),
         kinds.index(("rename", written)),
         kinds.index(("fsync", info.pack[:2])),
     ]
     assert order == sorted(order)
-    assert ("writev", written) not in kinds[order[1] :], "nothing may be written after the sync"
+    assert ("write", written) not in kinds[order[1] :], "nothing may be written after the sync"
     assert kinds.index(("fsync", "packs")) < order[2], "a new directory is durable before a pack goes into it"
 
 
