@@ -101,7 +101,17 @@ def test_all_is_written_however_short_the_writes_are(data: bytes, short: int) ->
         assert os.pread(file.fileno(), 1 << 20, 0) == data
 
 
-@pytest.mark.parametrize("sizes", [[1 << 20] * 3, [300_000] * 9, [(2 << 20) + 1, 5, 3 << 20], [10, 3 << 20, 10]])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        [1 << 20] * 3,
+        [300_000] * 9,
+        [(2 << 20) + 1, 5, 3 << 20],
+        [10, 3 << 20, 10],
+        [(2 << 20) - 208],
+        [(2 << 20) - 204],
+    ],
+)
 def test_records_of_any_size_are_gathered_in_order(program: Program, sizes: list[int]) -> None:
     """As they fit the memory they are gathered in, fill it, or are longer than it."""
     state = [os.urandom(size) for size in sizes]
