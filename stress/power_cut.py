@@ -219,6 +219,9 @@ def main() -> int:
         f"{asked.filesystem}, {asked.fault}, seed {asked.seed}, planted: {asked.plant or 'nothing'}:"
         f" {run.tries} disks came back in {seconds:.0f} s, {run.failed} failed"
     )
+    if not run.noted["ack"]:
+        print("nothing was ever acknowledged: this proves nothing")
+        return 1
     return int(run.failed > 0) if not asked.plant else int(run.failed == 0)
 
 

@@ -117,8 +117,9 @@ class Writer:
         beside = ready.start if len(state[-1]) > 50 else None
         info, manifest = self.program.write_pack(state, point, beside, location=place)
         ready.commit(
-            self.home, self.program.run, info, manifest, started_ns=committer.clock_ns(), encode_ms=0.0, keep_last=keep
-        )
+            self.home, *self.program.rows(manifest, info),
+            started_ns=committer.clock_ns(), encode_ms=0.0, keep_last=keep,
+        )  # fmt: skip
 
     def forget(self) -> None:
         keep = self.chance.choice([1, 2, 3])
