@@ -87,6 +87,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "finalizers": "weakref",
     "signals": "signal",
     "torch_workers": "torch.utils.data.dataloader",
+    "process_starts": "builtins",
     "process_connections": "multiprocessing.connection",
     "process_pools": "multiprocessing.pool",
     "process_executors": "concurrent.futures.process",
