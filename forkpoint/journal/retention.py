@@ -53,7 +53,9 @@ class Policy:
         hours.add(hour)
         if self.keep_last > place or (self.keep_labelled and row["label"] is not None):
             return True
-        return age <= self.keep_within_seconds or (first_of_hour and age <= 3600 * self.keep_hours)
+        within, hours_long = self.keep_within_seconds, 3600 * self.keep_hours
+        # No rule at all keeps nothing, also not what a clock that has gone back makes younger than now.
+        return (within > 0 and age <= within) or (hours_long > 0 and first_of_hour and age <= hours_long)
 
 
 class Forgotten:

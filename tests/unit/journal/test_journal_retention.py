@@ -271,3 +271,16 @@ def test_a_nearly_full_disk_keeps_two_and_labelled_ones(program: Program, monkey
         finally:
             db.close()
     assert set(_ids(program.home)) == {labelled, *points[-2:]}
+
+
+@pytest.mark.parametrize("policy", [Policy(1), Policy(1, keep_hours=24), Policy(1, 60.0)])
+def test_a_clock_that_has_gone_back_keeps_by_age_where_a_rule_goes_by_age_only(policy: Policy) -> None:
+    import datetime
+
+    later = datetime.datetime.fromtimestamp(NOW + 7200, datetime.UTC).isoformat()
+    rows = [
+        {"number": n, "id": str(n), "run": "a", "complete": True, "label": None, "created_at": later} for n in range(4)
+    ]
+    going = [row["id"] for row in retention.choose(rows, policy, set(), NOW)]
+    kept = 4 if policy.keep_within_seconds else 1
+    assert sorted(going) == [str(n) for n in range(4 - kept)]
