@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from forkpoint import errors, limits
 from forkpoint import settings as choices
 from forkpoint.cli.reporters.text import age
-from forkpoint.journal import anchor, known, lease
+from forkpoint.journal import anchor, home, known, lease
 from forkpoint.order import Order
 from forkpoint.say import say
 
@@ -123,9 +124,17 @@ def _age(created_at: str) -> str:
 
 def hold(store: Home, run: str, plan: RestorePlan) -> None:
     """From here on nobody forgets what the run goes on from. Called under its lease, while a `Reader` still holds the
-    point's packs.
+    point's packs. On a full disk the reserve is given back for it.
     """
-    known.reset(store, run, plan.manifest.point, plan.packs_by_chunk())
+    chunks = plan.packs_by_chunk()
+    try:
+        known.reset(store, run, plan.manifest.point, chunks)
+    except OSError as problem:
+        if problem.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        with store.held() as root:
+            home.free_reserve(root)
+        known.reset(store, run, plan.manifest.point, chunks)
 
 
 def order(

@@ -27,6 +27,9 @@ SQLITE_VERSION_MIN = (3, 51, 3)
 _BUSY_SECONDS = 10.0
 _WAL_HEAD_BYTES = 32
 _FRAME_HEAD_BYTES = 24
+_SHARED_PAGE_BYTES = 4096
+_SHARED_BYTES = 64 << 10
+"""Of the WAL's index SQLite maps 32 KiB at a time; one such is enough for 4062 pages, more than we let a WAL have."""
 _FILES = ("journal.db", "journal.db-wal", "journal.db-shm")
 
 Connection = sqlite.Connection
@@ -99,6 +102,8 @@ def open_writer(home: Home) -> Connection:
     with home.held() as root:
         if not _refuse_strange_files(home, root):
             _make(home, root)
+    if not _shared_memory_is_safe(home):
+        raise errors.ForkpointError(f"the disk of {home.path} is full: the journal cannot be opened for writing")
     connection = _connect(os.path.join(home.path, "journal.db"), "rw")
     try:
         connection.execute("PRAGMA synchronous=FULL")
@@ -108,6 +113,16 @@ def open_writer(home: Home) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _shared_memory_is_safe(home: Home) -> bool:
+    """Whether SQLite may map the WAL's shared memory here without being killed for it.
+
+    It makes room by one byte in each 4096 (unixShmMap in os_unix.c). Where blocks are smaller the rest is a hole, and
+    a full disk answers the first write to the mapping with SIGBUS.
+    """
+    facts = os.statvfs(home.path)
+    return facts.f_frsize >= _SHARED_PAGE_BYTES or facts.f_bavail * facts.f_frsize >= _SHARED_BYTES
 
 
 def _make(home: Home, root: int) -> None:
@@ -245,7 +260,7 @@ def reading(home: Home, *, locked: bool = False) -> Iterator[Connection | None]:
         if not _refuse_strange_files(home, root):
             yield None
             return
-    connection = _open_in_place(home) if home.writable() and not locked else None
+    connection = _open_in_place(home) if home.writable() and not locked and _shared_memory_is_safe(home) else None
     if connection is None:
         with _copy(home, locked) as connection:
             _begin_reading(home, connection)
