@@ -36,3 +36,9 @@ def test_a_disk_that_turns_read_only_costs_restore_points_but_no_program(python)
 
 def test_a_wall_clock_that_jumps_changes_no_order(python):
     stress("wall_clock.py", "--python", python, "to and fro")
+
+
+def test_an_allocation_that_fails_in_a_commit_costs_at_most_that_commit(python, has):
+    if not has(["_testcapi"]):
+        pytest.skip("this interpreter has no _testcapi")
+    stress("no_memory.py", "--python", python, "--upto", "1601", "--stretch", "1600", "--step", "23")
