@@ -26,15 +26,21 @@ def stress(script: str, *words: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["inodes", "file-size", "small-blocks"])
-def test_a_disk_that_fills_up_costs_restore_points_but_no_program_and_no_store(kind, python):
+def test_a_disk_that_fills_up_costs_restore_points_but_no_program_and_no_store(kind, python, level):
+    if level == "reduced" and kind != "small-blocks":
+        pytest.skip("not at this level")
     stress("full_disk.py", "--python", python, kind)
 
 
-def test_a_disk_that_turns_read_only_costs_restore_points_but_no_program(python):
+def test_a_disk_that_turns_read_only_costs_restore_points_but_no_program(python, level):
+    if level == "reduced":
+        pytest.skip("not at this level")
     stress("read_only_disk.py", "--python", python, "covered")
 
 
-def test_a_wall_clock_that_jumps_changes_no_order(python):
+def test_a_wall_clock_that_jumps_changes_no_order(python, level):
+    if level == "reduced":
+        pytest.skip("not at this level")
     stress("wall_clock.py", "--python", python, "to and fro")
 
 
