@@ -7,11 +7,35 @@ from pathlib import Path
 from typing import Any
 
 
-class Gpt:
+class Trained:
+    """A model in training: `model`, `optimizer` and `torch` are its attributes, `loss` is that of the next batch."""
+
+    sparse = False
+    model: Any
+    optimizer: Any
+    torch: Any
+
+    def loss(self) -> Any:
+        raise TypeError("which model?")
+
+    def step(self) -> None:
+        self.loss().backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def state(self) -> dict[str, Any]:
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def arrays(self) -> list[Any]:
+        """All large memory, as numpy arrays over it."""
+        moments = [value for state in self.optimizer.state.values() for value in state.values()]
+        return [tensor.detach().numpy().reshape(-1) for tensor in (*self.model.parameters(), *moments)]
+
+
+class Gpt(Trained):
     """W1: a char-GPT of 10.9 M parameters with AdamW on the text of the standard library; 131 MB of state."""
 
     name = "W1"
-    sparse = False
     points = 12
     shape = 384, 6, 6
 
@@ -30,22 +54,11 @@ class Gpt:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-3)
         self.torch = torch
 
-    def step(self) -> None:
+    def loss(self) -> Any:
         torch = self.torch
         start = int(torch.randint(len(self.text) - self.length - 1, (1,)))
         window = self.text[start : start + self.length + 1].long()
-        loss = torch.nn.functional.cross_entropy(self.model(window[None, :-1])[0], window[1:])
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def state(self) -> dict[str, Any]:
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-
-    def arrays(self) -> list[Any]:
-        """All large memory, as numpy arrays over it."""
-        moments = [value for state in self.optimizer.state.values() for value in state.values()]
-        return [tensor.detach().numpy().reshape(-1) for tensor in (*self.model.parameters(), *moments)]
+        return torch.nn.functional.cross_entropy(self.model(window[None, :-1])[0], window[1:])
 
 
 class SmallGpt(Gpt):
@@ -55,11 +68,10 @@ class SmallGpt(Gpt):
     shape = 256, 4, 4
 
 
-class LargeGpt:
+class LargeGpt(Trained):
     """W2: the shape of GPT-2 with 124 M parameters, random, and AdamW; 1.5 GB of state."""
 
     name = "W2"
-    sparse = False
     points = 7
 
     def __init__(self) -> None:
@@ -77,23 +89,16 @@ class LargeGpt:
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-4)
         self.torch = torch
 
-    def step(self) -> None:
+    def loss(self) -> Any:
         torch = self.torch
         text = torch.randint(self.words, (1, 33))
-        loss = torch.nn.functional.cross_entropy(self.model(text[:, :-1])[0], text[0, 1:])
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    state = Gpt.state
-    arrays = Gpt.arrays
+        return torch.nn.functional.cross_entropy(self.model(text[:, :-1])[0], text[0, 1:])
 
 
-class Images:
+class Images(Trained):
     """W3: ResNet-18 (11.7 M parameters) with SGD and momentum on synthetic images; 94 MB of state."""
 
     name = "W3"
-    sparse = False
     points = 9
 
     def __init__(self) -> None:
@@ -122,15 +127,9 @@ class Images:
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01, momentum=0.9)
         self.torch = torch
 
-    def step(self) -> None:
+    def loss(self) -> Any:
         torch = self.torch
-        loss = torch.nn.functional.cross_entropy(self.model(torch.randn(4, 3, 96, 96)), torch.randint(1000, (4,)))
-        loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    state = Gpt.state
-    arrays = Gpt.arrays
+        return torch.nn.functional.cross_entropy(self.model(torch.randn(4, 3, 96, 96)), torch.randint(1000, (4,)))
 
 
 class Frozen:
