@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from forkpoint import limits
 from forkpoint.autosave import next_interval
 from forkpoint.ending import Totals
+from forkpoint.report import Report
+from forkpoint.snapshot import forker
 from forkpoint.snapshot.burden import FAULT_SECONDS, Burden, Reading, beyond, reading
 
 counts = st.builds(Reading, st.floats(0.01, 100), st.integers(0, 10**7), st.floats(0, 100))
@@ -84,3 +86,21 @@ def test_the_cost_is_the_stop_and_what_came_after_it_and_follows_slowly() -> Non
     totals.slowed(0.0)
     assert totals.cost_seconds == pytest.approx(0.25)
     assert totals.slowed_seconds == pytest.approx(0.3)
+
+
+def test_the_program_learns_what_cpu_time_its_child_used() -> None:
+    def work(side: forker.ChildSide) -> Report:
+        until = time.process_time() + 0.2
+        while time.process_time() < until:
+            pass
+        side.nearly_done()
+        return Report("K")
+
+    child = forker.fork(work, deadline_seconds=20)
+    assert child.cpu_seconds == 0.0
+    child.wait()
+    told = child.cpu_seconds
+    assert 0.2 <= told < 2.0
+    while not child.gone:
+        child.poll()
+    assert child.cpu_seconds == told
