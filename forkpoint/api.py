@@ -57,11 +57,13 @@ def checkpoint(label: str | None = None, *, wait: bool = False) -> Checkpoint:
     except errors.Refused as refused:
         warnings.warn(f"no restore point: {refused}", errors.NotResumableWarning, stacklevel=2)
         return Checkpoint(None, reason=str(refused))
-    except (errors.ForkpointError, OSError) as problem:
+    except Exception as problem:
         if _engine is not None and _engine.settings.on_error == "raise":
             raise
-        warnings.warn(f"no restore point: {problem}", errors.NotDurableWarning, stacklevel=2)
-        return Checkpoint(None, reason=str(problem))
+        expected = isinstance(problem, errors.ForkpointError | OSError)
+        reason = str(problem) if expected else f"{type(problem).__name__}: {problem}".removesuffix(": ")
+        warnings.warn(f"no restore point: {reason}", errors.NotDurableWarning, stacklevel=2)
+        return Checkpoint(None, reason=reason)
     if wait and point.wait():
         faultpoints.reach("program.durable")
         engine.losses.warn(stacklevel=2)

@@ -7,6 +7,7 @@ program pays nothing.
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -156,8 +157,13 @@ class Autosave:
             safepoint.disarm()
 
     def _reached(self, mode: safepoint.Mode, destination: int | None) -> None:
-        """The armed frame is at the start of a line (or of a loop's next turn): commit here."""
+        """The armed frame is at the start of a line (or of a loop's next turn): commit here.
+
+        A fork of the program's has what was armed before it, and comes by: it is no run of ours.
+        """
         self._armed = False
+        if os.getpid() != self._engine.pid:
+            return
         try:
             last = self._preemption.under_way
             if self._engine.rehearsal is not None and self._engine.rehearsal.only_looks(self._place):

@@ -55,7 +55,9 @@ def tell(engine: Engine, status: int, finished: bool) -> None:
         f"{elapsed:.1f} s{slowed}, worst {1000 * totals.worst_stop_seconds:.1f} ms, {totals.bytes_new:,} bytes"
         + (f", not captured: {lost(paths)}" if (paths := engine.losses.paths()) else "")
     )
-    if not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
+    if engine.busy:
+        say("a restore point is still being written, by a process that goes on alone")
+    elif not totals.points and elapsed > limits.AUTO_SECONDS_MIN:
         say(f"no restore point was taken: {engine.obstacles.why()}")
     if (status or not finished) and engine.parent:
         say(f"to go on from the last restore point: {command(engine.parent[:12], engine.store.path)}")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable
 from types import CodeType
 
-from forkpoint import ending, errors, faultpoints, limits, registry, secrecy
+from forkpoint import ending, errors, faultpoints, limits, moved, registry, secrecy
 from forkpoint import settings as choices
 from forkpoint.autosave import Autosave
 from forkpoint.capture import (
@@ -29,8 +29,8 @@ from forkpoint.capture import (
     stack,
     threads,
 )
+from forkpoint.capture.adapters import raw_descriptors
 from forkpoint.commit import Moment, Writing, write
-from forkpoint.encode import files as encoded_files
 from forkpoint.encode import pickler, unpickler
 from forkpoint.files import Files
 from forkpoint.journal import cipher, committer, home, lease, packfile, room
@@ -112,6 +112,7 @@ class Engine:
             facts={"kind": "plain"},
         )
         engine = cls(settings, store, info, lease.acquire(store, info.id))
+        raw_descriptors.note_open()
         engine._watch_files(())
         atexit.register(engine._end_plain)
         return engine
@@ -287,12 +288,13 @@ class Engine:
 
     def poll(self, timeout: float | None = 0.0) -> None:
         """Learn, waiting at most `timeout` seconds (None: as long as it takes), how the running child ended."""
-        if self._child is None:
+        child = self._child
+        if child is None:
             return
-        report = self._child.wait(timeout) if timeout != 0.0 else self._child.poll()
-        if report is None:
+        report = child.wait(timeout) if timeout != 0.0 else child.poll()
+        if report is None or self._child is not child:  # a tick came while this waited, and has learned it
             return
-        self.totals.slowed(self._burden.end(self._child.cpu_seconds))
+        self.totals.slowed(self._burden.end(child.cpu_seconds))
         self._child = None
         self._reports = {self._point: report}
         self._account(report)
@@ -339,7 +341,7 @@ class Engine:
         manifest = plan.manifest
         source = packfile.PackReader(self.store, plan)
         elsewhere = files.relocation(manifest.provenance["start"].get("cwd", self.info.cwd), cwd)
-        encoded_files.relocate(elsewhere)
+        moved.relocate(elsewhere)
         try:
             image = self._rebuild(manifest, source, cwd)
         except errors.ForkpointError:

@@ -135,6 +135,9 @@ ARENA_SHARE_MAX: Final = 2
 ARENA_PATIENCE: Final = 8
 """An arena more than so many times as large as what is hot is given back, once it was so for so many commits."""
 
+UNSTAGED_COMMITS: Final = 16
+"""After a child that ended without a word so many are made without staging, after the second two times as many."""
+
 COLD_COMMITS: Final = 16
 """For so many commits a block that did not change while it was staged is left to copy-on-write: it is the child that
 writes to it."""

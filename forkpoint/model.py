@@ -67,6 +67,9 @@ class Tombstone:
 
 
 EXCLUDED = "excluded by forkpoint.exclude()"
+
+UNNAMED = "an object the program holds"
+"""The path of a tombstone that no variable leads to: something on the way of an expression, or in C code."""
 """The reason of tombstones the program asked for: they do not make a restore point incomplete."""
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from types import CodeType
 
 from forkpoint.limits import COMPLETE_WAIT_SECONDS
-from forkpoint.model import EXCLUDED, CapturedStack, Tombstone
+from forkpoint.model import EXCLUDED, UNNAMED, CapturedStack, Tombstone
 
 _IN_FUNCTION = re.compile(r" \(in (.+?)\)")
 
@@ -35,6 +35,11 @@ class Places:
         return min(held, key=lambda pair: pair[0])
 
     def _frame(self, stack: CapturedStack, stone: Tombstone) -> tuple[int, Tombstone]:
+        """Which function it is in; what no variable leads to is most likely in the innermost one, on its stack."""
+        if stone.path == UNNAMED:
+            last = stack.frames[-1]
+            taken = last.kind == "code" or any(last.code is code for code in self._accepted)
+            return (-1 if taken else len(stack.frames) - 1), stone
         found = _IN_FUNCTION.search(stone.path)
         for index, record in enumerate(stack.frames):
             if found is not None and record.kind != "code" and record.location.function == found[1]:

@@ -4,7 +4,7 @@
  * every import; so all others must leave after comparing a few characters. The program must never see an error of ours:
  * an Exception of the callback is reported as unraisable; only a BaseException (a KeyboardInterrupt that arrived during
  * the callback) goes on into the program, at the call it was in, as it would have without us. Files that are mapped are
- * counted, since to look for such mappings takes longer. */
+ * counted, since to look for such mappings takes longer; what is opened is told to numbered.c, too. */
 #include "parts.h"
 
 #include <fcntl.h>
@@ -87,6 +87,9 @@ static int call_back(const char *event, PyObject *args)
 static int hook(const char *event, PyObject *args, void *Py_UNUSED(data))
 {
     count_mapped(event, args);
+    if (callback != NULL && !inside && strcmp(event, "open") == 0) {
+        forkpoint_numbered_watch(args);
+    }
     if (callback == NULL || inside || !changes_a_file(event, args)) {
         return 0;
     }

@@ -22,6 +22,11 @@ static int transfer(void *here, uintptr_t there, size_t size, int writing)
     return done < 0 ? -1 : 0;
 }
 
+int forkpoint_read_memory(void *here, uintptr_t there, size_t size)
+{
+    return transfer(here, there, size, 0);
+}
+
 PyDoc_STRVAR(memory_read_doc,
 "memory_read(address, size) -> bytes\n\nRaises OSError where that is not all readable.");
 

@@ -34,19 +34,20 @@ PyObject *forkpoint_counter_of(PyObject *value)
 /* Large steps at once: some libraries begin to count at a random number. */
 static PyObject *counter_forward(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    count_object *counter;
+    PyObject *value;
     Py_ssize_t number;
-    if (!PyArg_ParseTuple(args, "O!n:counter_forward", count_type, &counter, &number)) {
+    if (!PyArg_ParseTuple(args, "On:counter_forward", &value, &number)) {
         return NULL;
     }
-    if (counter->large == NULL && counter->number < number && number < PY_SSIZE_T_MAX) {
+    count_object *counter = (count_object *)forkpoint_counter_of(value);
+    if (counter != NULL && counter->large == NULL && counter->number < number && number < PY_SSIZE_T_MAX) {
         counter->number = number;
     }
     Py_RETURN_NONE;
 }
 
 PyMethodDef forkpoint_counters_methods[] = {
-    {"counter_forward", counter_forward, METH_VARARGS, "counter_forward(count, number): go on at `number`, never back."},
+    {"counter_forward", counter_forward, METH_VARARGS, "counter_forward(value, number): have the counter it is, or that is behind it, go on at `number`, never back."},
     {NULL, NULL, 0, NULL},
 };
 

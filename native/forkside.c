@@ -11,7 +11,6 @@
  * this (signal.getsignal, gc.isenabled, sys.gettrace) still answers as in the program: it is about to be saved.
  *
  * The caller holds the import lock (it is re-entrant), so that nothing in here waits and lets go of the GIL. */
-#include "heap.h"
 #include "parts.h"
 #include "staging.h"
 
@@ -295,9 +294,6 @@ static PyObject *fork_program(PyObject *module, PyObject *args)
     ForkHooks hooks = take_hooks(interp);
     PyOS_BeforeFork();
     long long copying = nanoseconds();
-    if (!forkpoint_staging_covers()) {
-        forkpoint_heap_trim();
-    }
     size_t staged = forkpoint_staging_copy();
     long long copied = nanoseconds();
     int pidfd;

@@ -2,6 +2,7 @@
 #include "identities.h"
 #include "parts.h"
 
+#include <math.h>
 #include <stddef.h>
 
 /* ---- which keys hash by running Python code ------------------------------------------------------------------ */
@@ -110,8 +111,9 @@ static PyObject *keys_need_care(PyObject *Py_UNUSED(module), PyObject *container
 
 /* Set as `persistent_id` of a C pickler: asked for every single object, it answers None for nearly all of them
    without a Python call. `callback(obj)` decides about the rest: registered containers, sets whose table would
-   change, dicts and sets whose keys hash by Python code, and, once each, interned strings. It is not asked about
-   numbers: what stands for those that are identities is known beforehand (identities.c). */
+   change, dicts and sets whose keys hash by Python code, and, once each, interned strings and the NaNs and infinities
+   that more than one place may hold. It is not asked about other numbers: what stands for those that are identities is known beforehand
+   (identities.c). */
 typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
@@ -119,6 +121,7 @@ typedef struct {
     AddressSet registered;
     PyObject *texts;      /* owned: interned string -> what stands for it; NULL while these are saved like any other */
     PyObject *identities; /* owned: number that is some object's id() -> what stands for it; NULL for none */
+    PyObject *floats;     /* owned: address of a NaN or infinity, which the callback keeps -> what stands for it */
 } filter_object;
 
 static PyObject *stand_in_of_text(filter_object *self, PyObject *text)
@@ -131,6 +134,23 @@ static PyObject *stand_in_of_text(filter_object *self, PyObject *text)
     if (found != NULL && PyDict_SetItem(self->texts, text, found) < 0) {
         Py_CLEAR(found);
     }
+    return found;
+}
+
+static PyObject *stand_in_of_float(filter_object *self, PyObject *value)
+{
+    PyObject *address = PyLong_FromVoidPtr(value);
+    if (address == NULL) {
+        return NULL;
+    }
+    PyObject *found = Py_XNewRef(PyDict_GetItemWithError(self->floats, address));
+    if (found == NULL && !PyErr_Occurred()) {
+        found = PyObject_CallOneArg(self->callback, value);
+        if (found != NULL && PyDict_SetItem(self->floats, address, found) < 0) {
+            Py_CLEAR(found);
+        }
+    }
+    Py_DECREF(address);
     return found;
 }
 
@@ -153,6 +173,11 @@ static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf,
         if (self->identities != NULL && forkpoint_as_address(obj) != 0) {
             PyObject *found = PyDict_GetItemWithError(self->identities, obj);
             return found != NULL || PyErr_Occurred() ? Py_XNewRef(found) : Py_NewRef(Py_None);
+        }
+    }
+    else if (type == &PyFloat_Type) {
+        if (Py_REFCNT(obj) > 1 && !isfinite(PyFloat_AS_DOUBLE(obj))) {
+            return stand_in_of_float(self, obj);
         }
     }
     else if (type == &PyDict_Type) {
@@ -243,7 +268,8 @@ static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     }
     self->vectorcall = filter_call;
     self->callback = Py_NewRef(callback);
-    if (forkpoint_addresses_init(&self->registered) < 0) {
+    self->floats = PyDict_New();
+    if (self->floats == NULL || forkpoint_addresses_init(&self->registered) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -255,6 +281,7 @@ static int filter_traverse(PyObject *op, visitproc visit, void *arg)
     Py_VISIT(((filter_object *)op)->callback);
     Py_VISIT(((filter_object *)op)->texts);
     Py_VISIT(((filter_object *)op)->identities);
+    Py_VISIT(((filter_object *)op)->floats);
     return 0;
 }
 
@@ -263,6 +290,7 @@ static int filter_clear(PyObject *op)
     Py_CLEAR(((filter_object *)op)->callback);
     Py_CLEAR(((filter_object *)op)->texts);
     Py_CLEAR(((filter_object *)op)->identities);
+    Py_CLEAR(((filter_object *)op)->floats);
     return 0;
 }
 

@@ -59,24 +59,182 @@ static PyObject *name_callables(PyObject *Py_UNUSED(self), PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* whereabouts(namespaces, obj) -> (index, key): in which of a list of namespaces and under which text a class or function
-   is found first, or None */
+/* ---- what modules hold, looked up in sys.modules itself and with borrowed references: nothing can be let go of meanwhile */
+
+/* The next entry of sys.modules that is a module: its name and namespace; 0 at the end. */
+static int next_namespace(PyObject *modules, Py_ssize_t *position, PyObject **name, PyObject **module, PyObject **namespace)
+{
+    while (PyDict_Next(modules, position, name, module)) {
+        if (PyModule_Check(*module) && PyUnicode_CheckExact(*name) && (*namespace = PyModule_GetDict(*module)) != NULL) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static Py_ssize_t index_in(PyObject *tuple, PyObject *value)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(tuple); i++) {
+        if (PyTuple_GET_ITEM(tuple, i) == value) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+/* whereabouts(modules, own, obj) -> (name of the module, key): in which library, none of the tuple `own`, and under which text
+   a class or function is found first, or None */
 static PyObject *whereabouts(PyObject *Py_UNUSED(self), PyObject *args)
 {
-    PyObject *namespaces, *obj, *key, *value;
-    if (!PyArg_ParseTuple(args, "O!O", &PyList_Type, &namespaces, &obj)) {
+    PyObject *modules, *own, *obj, *name, *module, *namespace, *key, *value;
+    if (!PyArg_ParseTuple(args, "O!O!O", &PyDict_Type, &modules, &PyTuple_Type, &own, &obj)) {
         return NULL;
     }
-    for (Py_ssize_t i = 0; is_callable(obj) && i < PyList_GET_SIZE(namespaces); i++) {
-        PyObject *namespace = PyList_GET_ITEM(namespaces, i);
-        Py_ssize_t position = 0;
-        while (PyDict_Check(namespace) && PyDict_Next(namespace, &position, &key, &value)) {
+    Py_ssize_t position = 0;
+    while (is_callable(obj) && next_namespace(modules, &position, &name, &module, &namespace)) {
+        Py_ssize_t within = 0;
+        while (index_in(own, module) < 0 && PyDict_Next(namespace, &within, &key, &value)) {
             if (value == obj && PyUnicode_CheckExact(key)) {
-                return Py_BuildValue("nO", i, key);
+                return PyTuple_Pack(2, name, key);
             }
         }
     }
     Py_RETURN_NONE;
+}
+
+/* namespaces(modules) -> [id of each module's namespace] */
+static PyObject *namespaces(PyObject *Py_UNUSED(self), PyObject *modules)
+{
+    if (!PyDict_Check(modules)) {
+        PyErr_SetString(PyExc_TypeError, "namespaces() takes a dict");
+        return NULL;
+    }
+    PyObject *ids = PyList_New(0), *name, *module, *namespace;
+    Py_ssize_t position = 0;
+    while (ids != NULL && next_namespace(modules, &position, &name, &module, &namespace)) {
+        PyObject *id = PyLong_FromVoidPtr(namespace);
+        if (id == NULL || PyList_Append(ids, id) < 0) {
+            Py_CLEAR(ids);
+        }
+        Py_XDECREF(id);
+    }
+    return ids;
+}
+
+/* namespace_owner(modules, id) -> the last name of the module whose namespace this is, or None */
+static PyObject *namespace_owner(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *modules, *id, *name, *module, *namespace, *found = Py_None;
+    if (!PyArg_ParseTuple(args, "O!O", &PyDict_Type, &modules, &id)) {
+        return NULL;
+    }
+    void *address = PyLong_AsVoidPtr(id);
+    if (address == NULL && PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_ssize_t position = 0;
+    while (next_namespace(modules, &position, &name, &module, &namespace)) {
+        found = (void *)namespace == address ? name : found;
+    }
+    return Py_NewRef(found);
+}
+
+/* names_of(modules, own) -> [(name, index)] under which sys.modules has the modules of the tuple `own` */
+static PyObject *names_of(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *modules, *own, *name, *module;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyDict_Type, &modules, &PyTuple_Type, &own)) {
+        return NULL;
+    }
+    PyObject *found = PyList_New(0);
+    Py_ssize_t position = 0;
+    while (found != NULL && PyDict_Next(modules, &position, &name, &module)) {
+        Py_ssize_t at = index_in(own, module);
+        PyObject *pair = at >= 0 ? Py_BuildValue("On", name, at) : NULL;
+        if (PyErr_Occurred() || (pair != NULL && PyList_Append(found, pair) < 0)) {
+            Py_CLEAR(found);
+        }
+        Py_XDECREF(pair);
+    }
+    return found;
+}
+
+/* held_under(modules, key) -> [(name of the module, value)] of the modules that have something under this text */
+static PyObject *held_under(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *modules, *key, *name, *module, *namespace;
+    if (!PyArg_ParseTuple(args, "O!U", &PyDict_Type, &modules, &key)) {
+        return NULL;
+    }
+    PyObject *found = PyList_New(0);
+    Py_ssize_t position = 0;
+    while (found != NULL && next_namespace(modules, &position, &name, &module, &namespace)) {
+        PyObject *value = PyDict_GetItemWithError(namespace, key);
+        PyObject *pair = value != NULL ? PyTuple_Pack(2, name, value) : NULL;
+        if (PyErr_Occurred() || (pair != NULL && PyList_Append(found, pair) < 0)) {
+            Py_CLEAR(found);
+        }
+        Py_XDECREF(pair);
+    }
+    return found;
+}
+
+static int names(PyObject *code, PyObject *name)
+{
+    PyObject *names = ((PyCodeObject *)code)->co_names;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *one = PyTuple_GET_ITEM(names, i);
+        if (one == name || (PyUnicode_CheckExact(one) && PyUnicode_Compare(one, name) == 0)) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+/* The code of a function, or of what a property, class or static method makes of one: a new reference, or NULL. */
+static PyObject *code_of(PyObject *value)
+{
+    if (PyFunction_Check(value)) {
+        return Py_NewRef(PyFunction_GET_CODE(value));
+    }
+    const char *part = Py_IS_TYPE(value, &PyProperty_Type) ? "fget"
+                       : Py_IS_TYPE(value, &PyStaticMethod_Type) || Py_IS_TYPE(value, &PyClassMethod_Type) ? "__func__"
+                                                                                                           : NULL;
+    PyObject *function = part != NULL ? PyObject_GetAttrString(value, part) : NULL, *code = NULL;
+    if (function != NULL && PyFunction_Check(function)) {
+        code = Py_NewRef(PyFunction_GET_CODE(function));
+    }
+    Py_XDECREF(function);
+    return code;
+}
+
+/* codes_naming(holder, name) -> [code]: of the functions in the namespace of a class or module, or in a dict, those that use
+   this name, global or of an attribute */
+static PyObject *codes_naming(PyObject *Py_UNUSED(self), PyObject *args)
+{
+    PyObject *holder, *name, *key, *value;
+    if (!PyArg_ParseTuple(args, "OU", &holder, &name)) {
+        return NULL;
+    }
+    PyObject *namespace = PyType_Check(holder)     ? forkpoint_type_dict((PyTypeObject *)holder)
+                          : PyModule_Check(holder) ? PyModule_GetDict(holder)
+                                                   : holder;
+    if (namespace == NULL || !PyDict_Check(namespace)) {
+        return PyList_New(0);
+    }
+    PyObject *found = PyList_New(0);
+    Py_ssize_t position = 0;
+    while (found != NULL && PyDict_Next(namespace, &position, &key, &value)) {
+        if (PyFunction_Check(value) && !names(PyFunction_GET_CODE(value), name)) {
+            continue; /* nearly all, without a reference */
+        }
+        PyObject *code = code_of(value);
+        if (PyErr_Occurred() || (code != NULL && names(code, name) && PyList_Append(found, code) < 0)) {
+            Py_CLEAR(found);
+        }
+        Py_XDECREF(code);
+    }
+    return found;
 }
 
 /* fingerprint(dict) -> int: other for other keys or values, by identity and in order (FNV-1a over their addresses) */
@@ -97,8 +255,13 @@ static PyObject *fingerprint(PyObject *Py_UNUSED(self), PyObject *dict)
 }
 
 PyMethodDef forkpoint_names_methods[] = {
+    {"codes_naming", codes_naming, METH_VARARGS, "The code of a namespace's functions that use a name."},
     {"fingerprint", fingerprint, METH_O, "What a dict holds, by identity, as a number."},
-    {"whereabouts", whereabouts, METH_VARARGS, "Which namespace holds a class or function under which name, or None."},
+    {"held_under", held_under, METH_VARARGS, "What modules have under a name."},
+    {"names_of", names_of, METH_VARARGS, "Under which names there are some modules."},
+    {"namespaces", namespaces, METH_O, "The ids of all modules' namespaces."},
+    {"namespace_owner", namespace_owner, METH_VARARGS, "Which module's namespace has this id, or None."},
+    {"whereabouts", whereabouts, METH_VARARGS, "Which library holds a class or function under which name, or None."},
     {"name_callables", name_callables, METH_VARARGS, "Name the classes and functions of a library's namespace."},
     {NULL, NULL, 0, NULL},
 };

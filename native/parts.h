@@ -11,8 +11,8 @@
     X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(settled) X(named) X(survey)                                                 \
-    X(forkside) X(keeper) X(staging) X(rewritten) X(hashsecret) X(audit) X(announce) X(written) X(exits) X(contexts) X(cmemory) \
-    X(clocks) X(codecs) X(plainly) X(counters) X(aliases) X(type_variables)
+    X(forkside) X(beside) X(staging) X(rewritten) X(hashsecret) X(audit) X(numbered) X(announce) X(written) X(exits)  \
+    X(contexts) X(cmemory) X(clocks) X(codecs) X(plainly) X(counters) X(aliases) X(type_variables)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \
@@ -26,6 +26,12 @@ extern PyObject *forkpoint_null;
 
 /* Ends the audit hook's callbacks in a forked child. Defined in audit.c, called from forkside.c. */
 extern void forkpoint_audit_off(void);
+
+/* Read memory that may not be there: 0, or -1 with errno (EFAULT: it is not). Defined in cmemory.c. */
+extern int forkpoint_read_memory(void *here, uintptr_t there, size_t size);
+
+/* Note what a program opens: the arguments of the event `open`. Defined in numbered.c, called from audit.c. */
+extern void forkpoint_numbered_watch(PyObject *args);
 
 /* Tell the callback of audit.c that a file is about to be opened so. Borrows `path`. 0, or -1 with an exception that is
    none of ours (a KeyboardInterrupt). */

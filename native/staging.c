@@ -9,9 +9,13 @@
  * memory may be anything by now. That is harmless: between the copy and the clone this thread holds the GIL, has its
  * signals blocked and writes nothing but what is_ours() knows and its stack, so what the child finds is what was there,
  * whatever it means. Only plain private memory is taken; what is not mapped any more, or was unmapped by another thread
- * meanwhile (a fault while copying), is left to copy-on-write. */
+ * meanwhile (a fault while copying), is left to copy-on-write.
+ *
+ * Freed memory of the C library (heap.c) is left out of the fork as well, and not copied. The child has zeros there, also
+ * within a range: the arena still holds there what an earlier child wrote. Its malloc may use it. */
 #include "staging.h"
 
+#include "heap.h"
 #include "helper.h"
 #include "maps.h"
 #include "streaming.h"
@@ -23,7 +27,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { RANGES_MAX = 4096 };
+enum { RANGES_MAX = 4096, HOLES_MAX = 512 };
 
 typedef struct {
     uintptr_t start;
@@ -33,19 +37,22 @@ typedef struct {
 
 /* What is written between the copies and the clone, and read by the child before it has them: never inside a range. */
 static range ranges[RANGES_MAX];
-static int count, covers;
+static fp_span holes[HOLES_MAX]; /* freed memory */
+static int count, hole_count, covers, asked;
 static uintptr_t arena; /* 0: nothing is asked for */
 static size_t arena_size, page;
 static sigjmp_buf retreat;
 static volatile sig_atomic_t copying;
+static volatile size_t copied_bytes;
 static struct sigaction others[2];
 static const int faults[2] = {SIGSEGV, SIGBUS};
 
 int forkpoint_staging_load(PyObject *request)
 {
-    count = covers = 0;
+    count = hole_count = covers = 0;
     arena = 0;
-    if (request == Py_None) {
+    asked = request != Py_None;
+    if (!asked) {
         return 0;
     }
     unsigned long long address;
@@ -79,11 +86,6 @@ int forkpoint_staging_load(PyObject *request)
     return 0;
 }
 
-int forkpoint_staging_covers(void)
-{
-    return covers;
-}
-
 /* Does a range reach into these bytes? */
 static int meets(const range *r, const volatile void *place, size_t size)
 {
@@ -96,7 +98,9 @@ static int is_ours(const range *r)
 {
     enum { BELOW = 16 << 10, ABOVE = 4 << 10 };
     return meets(r, (char *)pthread_self() - BELOW, BELOW + ABOVE) || meets(r, ranges, sizeof ranges) ||
-           meets(r, &count, sizeof count) || meets(r, &arena, sizeof arena) || meets(r, &arena_size, sizeof arena_size) ||
+           meets(r, holes, sizeof holes) || meets(r, &hole_count, sizeof hole_count) || meets(r, &count, sizeof count) ||
+           meets(r, &arena, sizeof arena) || meets(r, &arena_size, sizeof arena_size) ||
+           meets(r, (const volatile void *)&copied_bytes, sizeof copied_bytes) ||
            meets(r, &copying, sizeof copying) || meets(r, retreat, sizeof retreat) || meets(r, others, sizeof others);
 }
 
@@ -143,21 +147,59 @@ static void fault(int signum, siginfo_t *info, void *context)
     }
 }
 
-static int copy(const range *r)
+/* All of a range but the holes in it, from the hole numbered `hole` on. Moves that on to where the next range may begin. */
+static int copy(const range *r, int *hole)
 {
     if (sigsetjmp(retreat, 0) != 0) {
         return 0;
     }
-    fp_stream_copy((void *)(arena + r->offset), (const void *)r->start, r->size);
+    uintptr_t at = r->start, end = r->start + r->size;
+    while (*hole < hole_count && holes[*hole].end <= at) {
+        ++*hole;
+    }
+    for (int i = *hole; at < end; i++) {
+        uintptr_t until = i < hole_count && holes[i].start < end ? holes[i].start : end;
+        if (until > at) {
+            fp_stream_copy((void *)(arena + r->offset + (at - r->start)), (const void *)at, until - at);
+            copied_bytes += until - at;
+        }
+        at = until < end ? holes[i].end : end;
+    }
     return 1;
 }
 
-size_t forkpoint_staging_copy(void)
+static int is_alone(void)
 {
-    size_t copied = 0;
-    if (arena == 0) {
-        return 0;
+    struct stat tasks; /* a directory has as many links as it has subdirectories, and two */
+    return stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink >= 3 &&
+           (int)tasks.st_nlink - 3 <= fp_helpers_running();
+}
+
+/* Whether it could be: a piece of a mapping becomes one of its own, and a process may have so many at most. */
+static int leave_out(uintptr_t start, size_t size)
+{
+    return madvise((void *)start, size, MADV_DONTFORK) == 0;
+}
+
+/* From here on forks have all of it again. Where there is no room to cut a mapping in two, the others make some. */
+static void take_in(void)
+{
+    for (int failed = count + hole_count, before = failed + 1; 0 < failed && failed < before;) {
+        before = failed;
+        failed = 0;
+        for (int i = 0; i < hole_count; i++) {
+            failed += madvise((void *)holes[i].start, holes[i].end - holes[i].start, MADV_DOFORK) != 0;
+        }
+        for (int i = 0; i < count; i++) {
+            failed += ranges[i].staged && madvise((void *)ranges[i].start, ranges[i].size, MADV_DOFORK) != 0;
+        }
     }
+}
+
+/* Whether there was room to leave out what was copied. */
+static int copy_all(void)
+{
+    int room = 1;
     look();
     sigset_t mask, before;
     sigemptyset(&mask);
@@ -168,10 +210,9 @@ size_t forkpoint_staging_copy(void)
     }
     pthread_sigmask(SIG_UNBLOCK, &mask, &before);
     copying = gettid();
-    for (int i = 0; i < count; i++) {
-        ranges[i].staged = ranges[i].staged && copy(&ranges[i]) &&
-                           madvise((void *)ranges[i].start, ranges[i].size, MADV_DONTFORK) == 0;
-        copied += ranges[i].staged ? ranges[i].size : 0;
+    for (int i = 0, hole = 0; i < count; i++) {
+        ranges[i].staged = room && ranges[i].staged && copy(&ranges[i], &hole);
+        room = room && (!ranges[i].staged || leave_out(ranges[i].start, ranges[i].size));
     }
     copying = 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -179,7 +220,26 @@ size_t forkpoint_staging_copy(void)
         sigaction(faults[i], &others[i], NULL);
     }
     madvise((void *)arena, arena_size, MADV_DOFORK);
-    return copied;
+    return room;
+}
+
+size_t forkpoint_staging_copy(void)
+{
+    hole_count = asked && is_alone() ? fp_heap_free(holes, HOLES_MAX) : -1;
+    if (hole_count < 0 && !covers) {
+        fp_heap_trim();
+    }
+    hole_count = hole_count < 0 ? 0 : hole_count;
+    copied_bytes = 0;
+    int room = arena == 0 || copy_all();
+    for (int i = 0; room && i < hole_count; i++) {
+        room = leave_out(holes[i].start, holes[i].end - holes[i].start);
+    }
+    if (!room) { /* Nor would the child have any: all of it is left to copy-on-write. */
+        take_in();
+        count = hole_count = 0;
+    }
+    return copied_bytes;
 }
 
 int forkpoint_staging_place(void)
@@ -193,21 +253,39 @@ int forkpoint_staging_place(void)
             }
         }
     }
+    for (int i = 0; i < hole_count; i++) {
+        void *place = (void *)holes[i].start;
+        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+        if (mmap(place, holes[i].end - holes[i].start, PROT_READ | PROT_WRITE, flags, -1, 0) != place) {
+            return -1;
+        }
+    }
     return 0;
 }
 
 void forkpoint_staging_keep(void)
 {
-    for (int i = 0; i < count; i++) {
-        if (ranges[i].staged) {
-            madvise((void *)ranges[i].start, ranges[i].size, MADV_DOFORK);
-        }
-    }
+    take_in();
     if (arena != 0) {
         madvise((void *)arena, arena_size, MADV_DONTFORK); /* Forks of the program's own need not have it. */
     }
     arena = 0;
-    count = 0;
+    count = hole_count = 0;
+}
+
+int fp_staging_in_hole(uintptr_t start, uintptr_t end)
+{
+    int low = 0, high = hole_count;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (holes[middle].end <= start) {
+            low = middle + 1;
+        }
+        else {
+            high = middle;
+        }
+    }
+    return low < hole_count && holes[low].start < end;
 }
 
 PyDoc_STRVAR(address_doc,
@@ -245,15 +323,14 @@ static PyObject *is_staged(PyObject *Py_UNUSED(module), PyObject *arg)
 PyDoc_STRVAR(is_alone_doc,
 "is_alone() -> bool\n\nWhether this process has no thread but this one and ours, which use no memory of the program's.");
 
-static PyObject *is_alone(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+static PyObject *py_is_alone(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
-    struct stat tasks; /* a directory has as many links as it has subdirectories, and two */
-    return PyBool_FromLong(stat("/proc/self/task", &tasks) == 0 && (int)tasks.st_nlink - 3 <= fp_helpers_running());
+    return PyBool_FromLong(is_alone());
 }
 
 PyMethodDef forkpoint_staging_methods[] = {
     {"is_staged", is_staged, METH_O, is_staged_doc},
-    {"is_alone", is_alone, METH_NOARGS, is_alone_doc},
+    {"is_alone", py_is_alone, METH_NOARGS, is_alone_doc},
     {"buffer_address", buffer_address, METH_O, address_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,4 +1,4 @@
-/* Hot memory copied aside for one fork (staging.c): load, then around the clone copy, and place or keep. */
+/* Hot memory copied aside, and freed memory left out, for one fork (staging.c): load, then around the clone copy, and place or keep. */
 #ifndef FORKPOINT_STAGING_H
 #define FORKPOINT_STAGING_H
 
@@ -8,8 +8,6 @@
    going to write). -1 with an exception set. */
 int forkpoint_staging_load(PyObject *request);
 
-int forkpoint_staging_covers(void);
-
 /* Right before the clone. Bytes that were copied; from here to the clone nothing may be written but the stack. */
 size_t forkpoint_staging_copy(void);
 
@@ -18,5 +16,8 @@ int forkpoint_staging_place(void);
 
 /* In the program, after the clone: all is as before. */
 void forkpoint_staging_keep(void);
+
+/* In the child: whether some of these bytes are what was freed memory in the program. */
+int fp_staging_in_hole(uintptr_t start, uintptr_t end);
 
 #endif

@@ -15,6 +15,8 @@
 #include "parts.h"
 #include "settled.h"
 
+static PyObject *str_abc_impl; /* interned; lives as long as the process */
+
 /* What is asked of a module. */
 enum { NAMES = 1, MEMBERS = 2, COUNTERS = 4, DRIFT = 8, ABSTRACT = 16 };
 
@@ -168,6 +170,23 @@ static int tell_elements(survey *s, const place *at, const fp_entry *entry)
     return failed ? -1 : 0;
 }
 
+/* What an abstract class has in C begins with the set of what was registered with it, NULL before the first
+   (Modules/_abc.c, _abc_data). Of a thousand abstract classes hardly any has one, and each that is listed is a page. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *registry;
+} abc_data;
+
+static int has_registered(PyObject *cls)
+{
+    PyObject *data = PyDict_GetItemWithError(((PyTypeObject *)cls)->tp_dict, str_abc_impl);
+    if (data == NULL) {
+        PyErr_Clear();
+        return 1; /* not as expected: whoever is told finds out */
+    }
+    return ((abc_data *)data)->registry != NULL;
+}
+
 static int tell_of_instance(survey *s, const place *at, const fp_entry *entry);
 
 static int note_member(survey *s, const place *at, const fp_entry *entry)
@@ -196,7 +215,7 @@ static int tell_entry(survey *s, const place *at, const fp_entry *entry)
     if ((what & COUNTER) && (at->asks & COUNTERS) && tell_counter(s, at, entry) < 0) {
         return -1;
     }
-    if ((what & KIND) && (at->asks & ABSTRACT) && PyList_Append(s->abstract, entry->value) < 0) {
+    if ((what & KIND) && (at->asks & ABSTRACT) && has_registered(entry->value) && PyList_Append(s->abstract, entry->value) < 0) {
         return -1;
     }
     if ((what & CLASS) && (at->asks & MEMBERS) && note_member(s, at, entry) < 0) {
@@ -314,7 +333,7 @@ PyDoc_STRVAR(survey_doc,
 "a module's namespace (path \"\") and of those of classes it defines and of instances it holds is the program's own (a function\n"
 "or class it defines, an instance of such a class, a wrapper of one), or whose name is in `assigned`; and of dicts, lists and\n"
 "sets that hold such elements, with their keys, indexes or the elements themselves. counters: (module, path, key, count).\n"
-"abstract: the classes of exactly the metaclass `meta` that modules hold.");
+"abstract: the classes of exactly the metaclass `meta` that modules hold, with which something was registered.");
 
 PyMethodDef forkpoint_survey_methods[] = {
     {"survey", py_survey, METH_VARARGS, survey_doc},
@@ -323,7 +342,8 @@ PyMethodDef forkpoint_survey_methods[] = {
 
 int forkpoint_survey_init(PyObject *module)
 {
-    return PyModule_AddIntMacro(module, NAMES) < 0 || PyModule_AddIntMacro(module, MEMBERS) < 0 ||
+    str_abc_impl = PyUnicode_InternFromString("_abc_impl");
+    return str_abc_impl == NULL || PyModule_AddIntMacro(module, NAMES) < 0 || PyModule_AddIntMacro(module, MEMBERS) < 0 ||
                    PyModule_AddIntMacro(module, COUNTERS) < 0 || PyModule_AddIntMacro(module, DRIFT) < 0 ||
                    PyModule_AddIntMacro(module, ABSTRACT) < 0
                ? -1

@@ -128,6 +128,70 @@ def test_native_code_names_versions_in_their_places_only() -> None:
     assert not [relative(path) for path in elsewhere if version.search(path.read_text())]
 
 
+# What journal/ may ask of the system besides the disk: names, numbers, and what belongs to the process.
+NO_FILE = {
+    "environ", "_exit", "fsdecode", "fsencode", "geteuid", "getpid", "path", "register_at_fork",
+    "set_inheritable", "stat_result", "urandom",
+}  # fmt: skip
+NO_FILE_PATHS = {"abspath", "basename", "dirname", "expanduser", "isabs", "join", "realpath", "split"}
+FILE_MODULES = {"fcntl", "io", "mmap", "pathlib", "shutil", "tempfile"}
+PAST_THE_SEAM = {
+    "committer.py": ({"os.pipe", "os.read", "os.write", "os.close"}, "pipes"),
+    "connection.py": ({"tempfile", "open"}, "the private copy of a journal, in a temporary directory"),
+    "filesystem.py": ({"open"}, "/proc"),
+    "handover.py": ({"os.memfd_create", "os.write", "os.pread", "os.fstat", "os.close"}, "memfds"),
+    "helper.py": ({"os.close"}, "a memfd"),
+    "kept.py": ({"os.memfd_create", "os.lseek"}, "a memfd"),
+    "lease.py": ({"open", "os.readlink"}, "/proc"),
+}
+"""Each with what it is that is no file of the store."""
+
+
+def file_operations(source: str) -> set[str]:
+    """What a file of the journal does to files without disk.py."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "os":
+            if node.attr not in NO_FILE and not node.attr.isupper():
+                found.add(f"os.{node.attr}")
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) == "os.path":
+            found |= {f"os.path.{node.attr}"} - {f"os.path.{name}" for name in NO_FILE_PATHS}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+            found.add("open")
+        elif isinstance(node, ast.Import):
+            found |= {name.name for name in node.names} & FILE_MODULES
+        elif isinstance(node, ast.ImportFrom):
+            outside = {"os", "posix", "os.path", "forkpoint.journal.disk", *FILE_MODULES}
+            found |= {str(node.module)} & outside
+    return found
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "forkpoint" / "journal").glob("*.py")), ids=lambda path: path.name)
+def test_the_store_s_files_are_reached_through_the_seam_alone(path: Path) -> None:
+    allowed, _why = PAST_THE_SEAM.get(path.name, (set(), ""))
+    if path.name != "disk.py":
+        assert file_operations(path.read_text()) == allowed
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["os.rename(a, b)", "open('x')", "os.path.exists(x)", "import shutil", "from os import fsync", "import fcntl",
+     "from forkpoint.journal.disk import fsync", "from pathlib import Path", "sync = os.fdatasync"],
+)  # fmt: skip
+def test_an_operation_past_the_seam_is_seen(line: str) -> None:
+    assert file_operations(line)
+
+
+CHANGES_A_FILE = ("rename", "unlink", "link", "truncate", "fsync", "fdatasync", "mkdir", "fallocate", "pwrite", "creat")
+
+
+def test_native_code_changes_no_file() -> None:
+    words = re.compile(rf"\b(?:SYS_|f|posix_)?(?:{'|'.join(CHANGES_A_FILE)})(?:at2?|v2?)?\b *[(,]|\bfopen *\(")
+    no_code = re.compile(r"""/\*.*?\*/|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])'""", re.DOTALL)
+    assert words.search("syscall(SYS_unlinkat, fd)") and words.search("ftruncate(fd, 0)")
+    assert not [relative(path) for path in NATIVE if words.search(no_code.sub("", path.read_text()))]
+
+
 def in_a_new_interpreter(code: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "80"}

@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
+DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
 """Devices that are the same everywhere and have no position."""
 
 
@@ -41,7 +41,7 @@ def opened(excluded: Collection[int]) -> tuple[OpenFile, ...]:
             if not (stat.S_ISREG(facts.st_mode) or stat.S_ISCHR(facts.st_mode)):
                 continue
             path = os.readlink(f"/proc/self/fd/{fd}")
-            if stat.S_ISREG(facts.st_mode) or path in _DEVICES:
+            if stat.S_ISREG(facts.st_mode) or path in DEVICES:
                 flags = fcntl.fcntl(fd, fcntl.F_GETFL)
                 found.append(OpenFile(fd, path, flags, os.lseek(fd, 0, os.SEEK_CUR), facts.st_size))
     return tuple(found)

@@ -83,7 +83,8 @@ Counter = tuple[str, str, str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a walk has found, and what the program's code assigns. `abstract`: classes made by `ABCMeta`."""
+    """What a walk has found, and what the program's code assigns. `abstract`: classes made by `ABCMeta`
+    with which some were registered."""
 
     named: _native.NamedObjects
     drifted: list[Drift]
@@ -100,6 +101,7 @@ class _State:
     taken: dict[Roots, Survey] = field(default_factory=dict)
     asked: list[_Asked] = field(default_factory=list)
     fingerprint: int = 0
+    learned: bool = False
 
 
 _state: Final = _State()
@@ -108,11 +110,12 @@ _state: Final = _State()
 def mark(found: Roots) -> None:
     """In the program, right before it forks: what its namespaces hold from here on, that child has not seen.
 
-    Which namespaces there are is listed here, when modules came or went: for the child each of them would be a page to
-    copy.
+    Which namespaces there are is listed here, when modules came or went, and the program's code is read: for the child
+    each of them would be a page to copy.
     """
     if found.fingerprint != _state.fingerprint:
-        _state.asked, _state.fingerprint = _asked(found), found.fingerprint
+        _state.asked, _state.fingerprint, _state.learned = _asked(found), found.fingerprint, False
+    _state.learned = _state.learned or assignments.learn(found.by_value)
     if _state.owner != os.getpid():  # or the program has forked, and its parent goes on in the memory it has
         _state.memory, _state.owner = None, os.getpid()
         with suppress(OSError):  # no memory for it: each child looks at everything

@@ -75,11 +75,16 @@ def packages() -> dict[str, str]:
         namespace = getattr(sys.modules.get(name), "__dict__", {})
         version, file = namespace.get("__version__"), namespace.get("__file__")
         if not isinstance(version, str) and isinstance(file, str):
-            folder = os.path.dirname(file)
-            version = _installed(os.path.dirname(folder) if "/__init__." in file else folder).get(name.lower())
+            version = installed(file, name)
         if isinstance(version, str):
             found[name] = version
     return found
+
+
+def installed(file: str, name: str) -> str | None:
+    """The version of the distribution of module `name`, loaded from `file`, as its installer tells; None if unknown."""
+    folder = os.path.dirname(file)
+    return _installed(os.path.dirname(folder) if "/__init__." in file else folder).get(name.lower())
 
 
 @functools.cache

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from forkpoint import errors, limits
 from forkpoint import settings as choices
 from forkpoint.cli.reporters.text import age
+from forkpoint.ending import command
 from forkpoint.journal import anchor, home, known, lease
 from forkpoint.order import Order
 from forkpoint.say import say
@@ -103,6 +104,22 @@ def must_be_this_python(manifest: Manifest) -> None:
             f"{sys.version_info[1]}: the call stack cannot go on here",
             hint=f"run forkpoint restore with Python {wanted[0]}.{wanted[1]}, or read variables with forkpoint.load()",
         )
+
+
+def must_be_these_libraries(plan: RestorePlan, store: str, *, force: bool) -> None:
+    """The program's code and objects are its own, its libraries are those that lie there now: others may go on
+    otherwise. Raises `RestoreFailed` for another version of one, unless `force` is given; then it is only said.
+    """
+    from forkpoint.restore import changes
+
+    differences = changes.packages(plan.manifest.provenance)
+    if differences and not force:
+        raise errors.RestoreFailed(
+            f"the restore point was made with other libraries: {'; '.join(differences)}",
+            hint=f"install them again; to go on with these: {command(plan.manifest.point[:12], store)} --force",
+        )
+    for difference in differences:
+        say(f"{difference}: the program goes on with this one")
 
 
 def where(plan: RestorePlan) -> str:

@@ -56,7 +56,9 @@ def continued(
 
 
 def restarted(store: Home, settings: choices.Settings, dead: Order) -> tuple[RestorePlan, Order, dict[str, str]] | None:
-    """The newest sound point of the run whose program was just killed; None when it has none. Changed or not."""
+    """The newest sound point of the run whose program was just killed; None when it has none, or its libraries are
+    others by now. Its own files may have changed.
+    """
     run: str = dead.run["id"]
     comeback.must_be_dead(store, run)
     return _from_newest(store, settings, run, changed_or_not=True)
@@ -71,7 +73,8 @@ def _from_newest(
     held = lease.acquire(store, run)
     with Reader(store) as reader:
         plan = comeback.choose(reader, run, None) if _has_points(reader, run) else None
-        if plan is None or not (changed_or_not or _unchanged(plan, settings, store)):
+        unchanged = _same_libraries if changed_or_not else _unchanged
+        if plan is None or not unchanged(plan, settings, store):
             held.release()
             return None
         comeback.hold(store, run, plan)
@@ -143,10 +146,22 @@ def _unchanged(plan: RestorePlan, settings: choices.Settings, store: Home) -> bo
     if settings.resume == "always":
         comeback.must_be_this_python(plan.manifest)
         if differences:
-            say("the program goes on as it was, as --resume always asks for")
+            say("the program goes on all the same, as --resume always asks for")
     elif differences:
         say_anew(plan, store.path)
     return settings.resume == "always" or not differences
+
+
+def _same_libraries(plan: RestorePlan, settings: choices.Settings, store: Home) -> bool:
+    """Whether the libraries are those the point was made with; what differs is named."""
+    from forkpoint.restore import changes
+
+    differences = changes.packages(plan.manifest.provenance)
+    for difference in differences:
+        say(difference)
+    if differences:
+        say_anew(plan, store.path)
+    return not differences
 
 
 def say_anew(plan: RestorePlan, store: str) -> None:
@@ -173,7 +188,8 @@ def _from_reference(
                 hint=f"to go on with that program: {command(settings.resume, store.path)}",
             )
         comeback.must_be_this_python(plan.manifest)
+        comeback.must_be_these_libraries(plan, store.path, force=False)
         comeback.hold(store, run, plan)
-    for difference in (*changes.own(plan.manifest.provenance), *changes.packages(plan.manifest.provenance)):
+    for difference in changes.own(plan.manifest.provenance):
         say(f"{difference}: the program goes on as it was")
     return _go_on(store, settings, plan, held)

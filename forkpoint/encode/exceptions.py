@@ -43,7 +43,8 @@ def fill_exception(error: BaseException, state: dict[str, Any]) -> None:
         except (AttributeError, TypeError):
             continue  # read-only: made by __new__
     if "attributes" in state:
-        _native.instance_fill(error, state["attributes"])
+        put = _native.instance_adopt if state.get("adopt") else _native.instance_fill
+        put(error, state["attributes"])
     for cls, name, value in state.get("slots", ()):
         vars(cls)[name].__set__(error, value)
     set_base = vars(BaseException)
@@ -68,9 +69,11 @@ def _reduce_exception(obj: BaseException, context: Context) -> Any:
             fields.append((name, value))
     if fields:
         state["fields"] = fields
-    attributes = _native.instance_dict(obj)[0]
+    attributes, shared = _native.instance_dict(obj)
     if attributes:
         state["attributes"] = attributes
+    if shared:
+        state |= {"attributes": attributes, "adopt": True}
     slots = read_slots(obj, member_slots(cls))
     if slots:
         state["slots"] = slots

@@ -1,10 +1,12 @@
-"""Small C objects of the standard library that pickle knows nothing of: csv readers and writers, struct formats."""
+"""Small C objects of the standard library that pickle knows nothing of: csv readers and writers, struct's formats."""
 
 from __future__ import annotations
 
 import _csv
 import _struct
+import collections
 import gc
+import itertools
 from typing import Any
 
 from forkpoint import _native
@@ -66,6 +68,27 @@ def _reduce_writer(obj: Any, context: Context) -> Any:
 @reduces(_struct.Struct)
 def _reduce_struct(obj: Any, context: Context) -> Any:
     return _struct.Struct, (obj.format,)
+
+
+def unpack_from(form: Any, data: Any, given: int) -> Any:
+    """What `form.iter_unpack(data)` is once it has given so many."""
+    iterator = form.iter_unpack(data)
+    collections.deque(itertools.islice(iterator, given), maxlen=0)
+    return iterator
+
+
+def unpacked() -> Any:
+    """One that has ended."""
+    return unpack_from(_struct.Struct("b"), b"0", 2)
+
+
+@reduces(type(_struct.iter_unpack("b", b"")))
+def _reduce_unpack_iterator(obj: Any, context: Context) -> Any:
+    held = [value for value in gc.get_referents(obj) if not isinstance(value, type)]
+    if len(held) != 2:
+        return unpacked, ()
+    form, data = held
+    return unpack_from, (form, data, memoryview(data).nbytes // form.size - obj.__length_hint__())
 
 
 _UNSHOWN = {

@@ -7,13 +7,13 @@ import fcntl
 import os
 import re
 import stat
-from collections.abc import Callable
 from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.encode import buffers_over, detour, memory_text, text_over
 from forkpoint.encode.reducers import Context, reduces
 from forkpoint.errors import Refused
+from forkpoint.moved import located
 
 _ONCE: Final = os.O_TRUNC | os.O_EXCL
 """What happened when the program opened the file, and must not happen again."""
@@ -27,28 +27,14 @@ _OF_A_PROCESS: Final = re.compile(r"/proc/\d+/")
 _BUFFERED: Final = (_io.BufferedReader, _io.BufferedWriter, _io.BufferedRandom)
 
 
-_elsewhere: Callable[[str], str] = str
-
-
-def relocate(elsewhere: Callable[[str], str]) -> None:
-    """From here on files are opened where `elsewhere` says that their path lies on this machine."""
-    global _elsewhere
-    _elsewhere = elsewhere
-
-
-def located(path: str) -> str:
-    """Where the file of that path lies on this machine."""
-    return _elsewhere(path)
-
-
 def _reopen(path: str, flags: int, number: int) -> int:
     """A descriptor of the file: `number` when that is free."""
-    descriptor = os.open(_elsewhere(path), flags & ~_ONCE, 0o666)
+    descriptor = os.open(located(path), flags & ~_ONCE, 0o666)
     if descriptor == number or _in_use(number):
         return descriptor
-    wanted = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, number)
+    os.dup2(descriptor, number, inheritable=False)
     os.close(descriptor)
-    return wanted
+    return number
 
 
 def open_raw(kind: Any, path: str, mode: str, number: int, position: int) -> Any:
@@ -56,17 +42,16 @@ def open_raw(kind: Any, path: str, mode: str, number: int, position: int) -> Any
     raw = _io.FileIO.__new__(kind)
     # Initialized once: a FileIO that was closed before says so to flush() for good (iobase_is_closed, iobase.c).
     _io.FileIO.__init__(raw, path, mode, opener=lambda path, flags: _reopen(path, flags, number))
-    if "a" not in mode:
-        os.lseek(raw.fileno(), position, os.SEEK_SET)
+    os.lseek(raw.fileno(), position, os.SEEK_SET)
     return raw
 
 
 def _in_use(number: int) -> bool:
+    """Whether it is open, and no placeholder (`adapters.raw_descriptors`)."""
     try:
-        os.fstat(number)
+        return not fcntl.fcntl(number, fcntl.F_GETFL) & os.O_PATH
     except OSError:
         return False
-    return True
 
 
 def closed_raw(kind: Any, mode: str) -> Any:
@@ -119,13 +104,15 @@ def make_buffered(kind: Any, raw: Any) -> Any:
     return made
 
 
-def fill_buffered(obj: Any, state: tuple[bytes, int | None]) -> None:
-    """The program's position, and what waited to be written."""
-    waiting, position = state
-    if position is not None:
-        obj.seek(position)
+def fill_buffered(obj: Any, state: tuple[bytes, int | None, int | None]) -> None:
+    """What waited to be written, from where on, and the program's position; None where it is there by itself."""
+    waiting, start, end = state
+    if start is not None:
+        obj.seek(start)
     if waiting:
         obj.write(waiting)
+    if end is not None:
+        obj.seek(end)
 
 
 @reduces(*_BUFFERED, subclasses=True)
@@ -137,12 +124,13 @@ def _reduce_buffered(obj: Any, context: Context) -> Any:
         return buffers_over.reduce(obj)
     if not isinstance(raw, _io.FileIO) or not _path(raw):
         return context.tombstone(obj, f"a buffer over a {type(raw).__qualname__} that is no regular file")
+    position = _position(raw, context)
     try:
-        held = detour.of_buffered(obj)
+        held = detour.of_buffered(obj, position)
     except (OSError, ValueError) as error:
         return context.tombstone(obj, f"its buffer cannot be read: {error}")
-    position = _position(raw, context) - held.ahead if held.ahead else None
-    return make_buffered, (type(obj), raw), (held.waiting, position), None, None, fill_buffered
+    state = (held.waiting, held.start if held.start != position else None, held.end)
+    return make_buffered, (type(obj), raw), state, None, None, fill_buffered
 
 
 def closed_file(maker: Any, arguments: tuple[Any, ...]) -> Any:
@@ -161,15 +149,24 @@ def make_text(kind: Any, buffer: Any, options: dict[str, Any]) -> Any:
     return made
 
 
-def fill_text(obj: Any, state: tuple[bytes | str, int | None, dict[str, Any]]) -> None:
-    """The program's position, what waited to be written (bytes for the buffer, or text), and attributes."""
-    waiting, position, attributes = state
-    if position is not None:
-        _io.TextIOWrapper.seek(obj, position)
+TextState = tuple[bytes | str, int | None, int | None, dict[str, Any], dict[str, Any]]
+
+
+def fill_text(obj: Any, state: TextState) -> None:
+    """What waited to be written (bytes for the buffer, or text), from where on, the program's position, and attributes;
+    None where it is there by itself. `options`: those it was made with.
+    """
+    waiting, start, end, attributes, options = state
+    if start is not None:
+        _io.TextIOWrapper.seek(obj, start)
     if isinstance(waiting, str):
         _io.TextIOWrapper.write(obj, waiting)
     elif waiting:
         obj.buffer.write(waiting)
+        if detour.is_marked(obj.encoding):  # the new one sees that the mark has been written
+            _io.TextIOWrapper.__init__(obj, obj.buffer, **options)
+    if end is not None:
+        _io.TextIOWrapper.seek(obj, end)
     _native.instance_fill(obj, attributes)
 
 
@@ -184,25 +181,28 @@ def _reduce_text(obj: Any, context: Context) -> Any:
     if obj.closed:
         made = (closed_file, (make_text, (type(obj), None, options)))
         return (*made, attributes, None, None, _native.instance_fill)
-    held: detour.Held | memory_text.InMemory = detour.Held(b"", 0, None)
-    position = None
+    waiting: bytes | str
+    start = end = None
     raw = getattr(buffer, "raw", None)
     if isinstance(raw, _io.FileIO) and isinstance(buffer, _BUFFERED):
         if not _path(raw):
             return context.tombstone(obj, "a pipe, a socket, a terminal or a deleted file, not a regular one")
         try:
-            place = _position(raw, context)
-            held = detour.of_text(obj, place)
+            position = _position(raw, context)
+            held = detour.of_text(obj, position)
         except (OSError, ValueError) as error:
             return context.tombstone(obj, f"its buffer cannot be read: {error}")
-        position = place - held.ahead if held.ahead else None
+        waiting, newline, end = held.waiting, held.newline, held.end
+        moved = held.start != position or (held.start and obj.readable())  # a decoder is told where it is, too
+        start = detour.cookie(held) if moved else None
     elif text_over.is_over(buffer):
         return text_over.reduce(obj)
     else:
         try:
-            held = memory_text.examine(obj)
+            kept = memory_text.examine(obj)
         except (OSError, ValueError) as error:
             return context.tombstone(obj, f"its buffer cannot be read: {error}")
-        position = held.position
-    options |= {"newline": held.newline, "write_through": obj.write_through}
-    return make_text, (type(obj), buffer, options), (held.waiting, position, attributes), None, None, fill_text
+        waiting, newline, start = kept.waiting, kept.newline, kept.position
+    options |= {"newline": newline, "write_through": obj.write_through}
+    state = (waiting, start, end, attributes, options)
+    return make_text, (type(obj), buffer, options), state, None, None, fill_text

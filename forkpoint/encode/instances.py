@@ -30,7 +30,7 @@ _IMMUTABLE: Final[dict[type, Callable[[Any], Any]]] = {
 
 _CONTENT_BASES: Final = (dict, list, set, frozenset, bytearray, deque, OrderedDict, defaultdict, Counter)
 
-_BY_STATE_ANYWAY: Final = frozenset({object, enum.Enum, *_CONTENT_BASES, *_IMMUTABLE})
+_BY_STATE_ANYWAY: Final = frozenset({object, enum.Enum, enum.Flag, *_CONTENT_BASES, *_IMMUTABLE})
 """Bases whose own pickle protocol says no more than attributes and content do, or would call the class."""
 
 _PROTOCOL: Final = ("__reduce_ex__", "__reduce__", "__getstate__", "__getnewargs_ex__", "__getnewargs__")

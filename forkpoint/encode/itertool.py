@@ -27,7 +27,7 @@ _BY_THEIR_OWN = (
         getattr(itertools, name)
         for name in (
             "accumulate chain combinations combinations_with_replacement compress count cycle dropwhile filterfalse"
-            " islice permutations product repeat starmap takewhile zip_longest groupby _grouper _tee _tee_dataobject"
+            " islice permutations product repeat starmap takewhile zip_longest _grouper _tee _tee_dataobject"
         ).split()
     ),
 )
@@ -43,6 +43,25 @@ def _reduce_itertool(obj: Any, context: Context) -> Any:
             raise
         except Exception as error:
             return context.tombstone(obj, f"{type(error).__name__}: {error}")
+
+
+def groupby_between(kind: Any, source: Any, key: Any, target: Any) -> Any:
+    """A groupby whose group of that key has given all that was read."""
+    made = kind(source, key)
+    made.__setstate__((target, None, target))
+    next(itertools._grouper(made, target))  # type: ignore[attr-defined]
+    return made
+
+
+@reduces(itertools.groupby)
+def _reduce_groupby(obj: Any, context: Context) -> Any:
+    """Its own protocol forgets of which key the last group was, once an element of that is taken and the next not yet
+    read (Modules/itertoolsmodule.c, groupby_reduce): its rest would be a group by itself.
+    """
+    held = _held(obj)
+    if len(held) == 3:
+        return groupby_between, (type(obj), *held)
+    return _reduce_itertool(obj, context)
 
 
 def make_pairwise(kind: Any, source: Any, first: tuple[Any, ...]) -> Any:

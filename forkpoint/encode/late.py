@@ -11,16 +11,16 @@ import dis
 import functools
 import sys
 from collections.abc import Callable
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any, Final
 
+from forkpoint import _native
 from forkpoint.encode import tombstones
 from forkpoint.encode.library import set_state
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow, import_named
 
 _STORES: Final = frozenset({"STORE_ATTR", "STORE_GLOBAL"})
-_HOLDERS: Final = frozenset({property, classmethod, staticmethod})
 
 _made: dict[int, Any] = {}
 """What `make` has made and not found, by id: only these are given the state that was saved."""
@@ -30,23 +30,10 @@ _made: dict[int, Any] = {}
 def is_made_late(module_name: str, path: str) -> bool:
     """Does a function of that module, or of that class in it or a base of that, assign what lies at this path?"""
     owner_path, _, name = path.rpartition(".")
-    mentioning = [code for code in _codes(module_name, owner_path) if name in code.co_names]
-    return any(_stores(code, name) for code in mentioning)
-
-
-@functools.cache
-def _codes(module_name: str, path: str) -> tuple[CodeType, ...]:
     module = sys.modules.get(module_name)
-    owner = getattr(module, path, None) if path else module
+    owner = getattr(module, owner_path, None) if owner_path else module
     holders = owner.__mro__ if isinstance(owner, type) else (owner,)
-    values = [value for holder in holders for value in list(getattr(holder, "__dict__", {}).values())]
-    # Most values are something else: this is asked of whole libraries, in every child.
-    found = [_function(value) if type(value) in _HOLDERS else value for value in values]
-    return tuple([function.__code__ for function in found if type(function) is FunctionType])
-
-
-def _function(holder: Any) -> Any:
-    return holder.fget if type(holder) is property else holder.__func__
+    return any(_stores(code, name) for holder in holders for code in _native.codes_naming(holder, name))
 
 
 def _stores(code: CodeType, name: str) -> bool:

@@ -81,9 +81,11 @@ def _minds_being_filled(cls: type) -> bool:
 def reduce_by_protocol(obj: Any, context: Context) -> Any:
     """copyreg's or the class's own way, checked; a tombstone when that fails."""
     kind: Any = type(obj)
-    shared = _shared_attributes(obj, context)
-    if shared is not None:
-        return shared
+    attributes, shared = _native.instance_dict(obj)
+    if attributes is None or not shared:
+        attributes = None
+    elif (value := _shared_with_class(obj, attributes, context)) is not None:
+        return value
     try:
         special = copyreg.dispatch_table.get(kind)
         value = special(obj) if special is not None else kind.__reduce_ex__(obj, _PROTOCOL_VERSION)
@@ -91,17 +93,16 @@ def reduce_by_protocol(obj: Any, context: Context) -> Any:
         raise
     except Exception as error:
         return context.tombstone(obj, _reason(error))
-    return _checked(obj, value, context)
+    return _checked(obj, value, context, attributes)
 
 
-def _shared_attributes(obj: Any, context: Context) -> Any:
+def _shared_with_class(obj: Any, attributes: dict[str, Any], context: Context) -> Any:
     """How an object is saved whose attributes are those of all instances (`self.__dict__ = cls._all`).
 
     That dict is named like all that a library owns, but what it holds are these objects' attributes. None for others.
     """
     kind: Any = type(obj)
-    attributes, shared = _native.instance_dict(obj)
-    if attributes is None or not shared or not context.is_named(attributes):
+    if not context.is_named(attributes):
         return None
     if any(getattr(kind, name) is not own for name, own in _DEFAULT):
         return None
@@ -171,8 +172,10 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _checked(obj: Any, value: Any, context: Context) -> Any:
-    """A reduce value the C pickler will take without an error of its own."""
+def _checked(obj: Any, value: Any, context: Context, shared: dict[str, Any] | None = None) -> Any:
+    """A reduce value the C pickler will take without an error of its own. `shared`: the object's attributes, where
+    others hold them, too (`settings = vars(args)`).
+    """
     if isinstance(value, str):
         return _by_name(obj, value, context)
     if not isinstance(value, tuple) or not 2 <= len(value) <= 6:
@@ -186,22 +189,24 @@ def _checked(obj: Any, value: Any, context: Context) -> Any:
     except Exception as error:
         return context.tombstone(obj, _reason(error))
     if state is not None and setter is None:
-        setter = _setter(type(obj), state)
+        setter = _setter(type(obj), state, shared)
     if not _is_standard(type(obj)):
         if state is not None and setter is None:
             setter = set_state
-        setter = fill_unless_absent if setter is _native.instance_fill else setter
+        setter = _UNLESS_ABSENT.get(setter, setter)
         return guarded_call, (function, arguments), state, items, pairs, setter
     if function is copyreg.__newobj__ and obj.__class__ is not arguments[0]:  # type: ignore[attr-defined]
-        setter = fill_unless_absent if setter is _native.instance_fill else setter
+        setter = _UNLESS_ABSENT.get(setter, setter)
         return guarded_call, (function, arguments), state, items, pairs, setter
     return function, arguments, state, items, pairs, setter
 
 
-def _setter(cls: type, state: Any) -> Any:
+def _setter(cls: type, state: Any, shared: dict[str, Any] | None) -> Any:
     """Plain attributes are set without asking the object for a `__setstate__`, which its `__getattr__` may answer."""
     if hasattr(cls, "__setstate__"):
         return None
+    if state is shared:
+        return _native.instance_adopt
     if type(state) is dict and cls.__dictoffset__:
         return _native.instance_fill
     return set_state
@@ -286,6 +291,18 @@ def fill_unless_absent(obj: Any, attributes: dict[str, Any]) -> None:
     """Plain attributes of an object that guarded_call made; a tombstone in its place takes none."""
     if type(obj) is not tombstones.Absent:
         _native.instance_fill(obj, attributes)
+
+
+def adopt_unless_absent(obj: Any, attributes: dict[str, Any]) -> None:
+    """The same for attributes that others hold, too."""
+    if type(obj) is not tombstones.Absent:
+        _native.instance_adopt(obj, attributes)
+
+
+_UNLESS_ABSENT: Final[dict[Any, Any]] = {
+    _native.instance_fill: fill_unless_absent,
+    _native.instance_adopt: adopt_unless_absent,
+}
 
 
 def set_state(obj: Any, state: Any) -> None:

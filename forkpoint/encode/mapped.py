@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from forkpoint import _native
 from forkpoint.encode import tombstones
-from forkpoint.encode.files import located
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.moved import located
 
 _ACCESS: Final = {
     "ACCESS_DEFAULT": mmap.ACCESS_DEFAULT,

@@ -80,14 +80,22 @@ class Names:
 
     def __init__(self, by_value: Collection[Any], named: Mapping[int, tuple[str, str]]) -> None:
         self.by_value = {module.__name__ for module in by_value} | {"__main__"}
-        self._own = {id(module) for module in by_value}
+        self._own = tuple(by_value)
         self.named = named
-        self.namespaces = {id(module.__dict__): name for name, module in _modules()}
+        self.namespaces = frozenset(_native.namespaces(sys.modules))
+        self._owners: dict[int, str | None] = {}
         self._offered: dict[int, tuple[str, str]] | None = None
         self._variables: dict[int, tuple[str, str]] | None = None
         self._searches = 0
-        self._looked_through: tuple[int, tuple[list[str], list[dict[str, Any]]]] | None = None
         self._kept: list[object] = []
+
+    def owner_of(self, namespace: int) -> str | None:
+        """The name of the module whose namespace has this id, or None."""
+        if namespace not in self.namespaces:
+            return None
+        if namespace not in self._owners:
+            self._owners[namespace] = _native.namespace_owner(sys.modules, namespace)
+        return self._owners[namespace]
 
     def path_of(self, obj: Any) -> tuple[str, str] | None:
         """Where a library offers this class or function: under its own name, else wherever it is found."""
@@ -99,6 +107,8 @@ class Names:
             module = sys.modules.get(module_name)
             if module is not None and (leads_to(module, path, obj) or self._stood_at(module, path, obj)):
                 return module_name, path
+            if module is not None and leads_to(module, f"{path}.__func__", obj):  # what a class method calls
+                return module_name, f"{path}.__func__"
         found = self._search(obj)
         if found is None and isinstance(obj, type) and issubclass(obj, type):
             found = self._of_instance(obj)
@@ -127,16 +137,7 @@ class Names:
             return self._offers().get(id(obj))
         if _native.is_programs(obj, self.by_value):
             return None
-        names, namespaces = self._libraries()
-        found = _native.whereabouts(namespaces, obj)
-        return (names[found[0]], found[1]) if found is not None else None
-
-    def _libraries(self) -> tuple[list[str], list[dict[str, Any]]]:
-        if self._looked_through is None or self._looked_through[0] != len(sys.modules):
-            libraries = [(name, module.__dict__) for name, module in _modules() if id(module) not in self._own]
-            names, namespaces = [name for name, _ in libraries], [namespace for _, namespace in libraries]
-            self._looked_through = len(sys.modules), (names, namespaces)
-        return self._looked_through[1]
+        return _native.whereabouts(sys.modules, self._own, obj)
 
     def _of_instance(self, meta: type) -> tuple[str, str] | None:
         """A metaclass that no module offers (those of ctypes), through a library's class of it."""
@@ -167,8 +168,9 @@ class Names:
         """Every class and function in a library's namespace."""
         if self._offered is None:
             found: dict[int, tuple[str, str]] = {}
+            own = {id(module) for module in self._own}
             for name, module in _modules():
-                if id(module) not in self._own:
+                if id(module) not in own:
                     _native.name_callables(found, self._kept, name, module.__dict__, self.by_value)
             self._offered = found
         return self._offered

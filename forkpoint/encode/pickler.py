@@ -14,7 +14,8 @@ from forkpoint.encode.pods import OBJECTS, StreamWriter
 from forkpoint.encode.reducers import FINISH, REGISTERED
 from forkpoint.encode.session import Session
 from forkpoint.encode.tombstones import inscribe
-from forkpoint.model import ChunkSink, Encoded, ProgramImage, Reducer, Saved, Tombstone, Variable
+from forkpoint.encode.unframed import Unframed
+from forkpoint.model import UNNAMED, ChunkSink, Encoded, ProgramImage, Reducer, Saved, Tombstone, Variable
 
 SKIPPED_NAMES: Final = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__"})
 """Names of a module's namespace that the restoring process makes."""
@@ -32,10 +33,10 @@ Preview = Callable[[str, Any], Variable]
 class _Pickler(pickle.Pickler):
     """The C pickler with the session's filter and reducers."""
 
-    def __init__(self, writer: StreamWriter, session: Session) -> None:
+    def __init__(self, file: Unframed, session: Session) -> None:
         self.persistent_id = session.filter  # type: ignore[method-assign]  # read by Pickler.__init__
         self.reducer_override = session.reduce  # type: ignore[method-assign]
-        super().__init__(writer, protocol=5)
+        super().__init__(file, protocol=5)
 
 
 def prepare() -> None:
@@ -89,7 +90,7 @@ def _dump(image: ProgramImage, session: Session, writer: StreamWriter, unread: S
     """How strings are made; each variable; the image, in which those are known then; what was postponed while saving
     it, until nothing more is; then the same for unread slots: sections of one stream.
     """
-    pickler = _Pickler(writer, session)
+    pickler = _Pickler(Unframed(writer.write), session)
     session.pickler = pickler
     pickler.dump(texts.interned)  # before it is used for the very names it is found by
     session.filter.divert_texts()
@@ -127,7 +128,7 @@ def _write_tombstones(image: ProgramImage, session: Session, writer: StreamWrite
     tombstones = []
     for obj, stand_in, reason in session.absent:
         kind = stand_in.reduction[1][1]
-        path = found.get(id(obj), "an object the program holds")
+        path = found.get(id(obj), UNNAMED)
         entries.append((inscribe, (stand_in, path, kind, reason)))
         tombstones.append(Tombstone(path, kind, reason))
     assert session.pickler is not None

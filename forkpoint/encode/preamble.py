@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from types import ModuleType
 from typing import Any
 
+from forkpoint import _native
 from forkpoint.encode.pods import PREAMBLE, StreamWriter, find, read_all
 from forkpoint.errors import IntegrityError
 from forkpoint.model import ChunkSink, ChunkSource, Pod
@@ -85,12 +86,9 @@ def _source(filename: str) -> str | None:
 
 def _aliases(modules: Sequence[ModuleType]) -> dict[str, str]:
     """Other names under which `sys.modules` has the by-value modules."""
-    own = {id(module): _name(module) for module in modules}
-    return {
-        key: own[id(module)]
-        for key, module in list(sys.modules.items())
-        if id(module) in own and key != own[id(module)]
-    }
+    names = [_name(module) for module in modules]
+    found = _native.names_of(sys.modules, tuple(modules))
+    return {key: names[at] for key, at in found if key != names[at]}
 
 
 def _cwd() -> str:

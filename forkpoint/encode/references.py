@@ -57,15 +57,18 @@ def _reduce_weak_container(obj: Any, context: Context) -> Any:
     return library.by_attributes(obj)
 
 
-def finalize_again(finalizer: Any, target: Any, function: Any, arguments: Any, keywords: Any, atexit: bool) -> None:
-    """Register a finalizer that was alive."""
+def finalize_again(finalizer: Any, call: tuple[Any, ...], atexit: bool, index: int) -> None:
+    """Register a finalizer that was alive; `index` says when in turn it comes at exit."""
+    target, function, arguments, keywords = call
     weakref.finalize.__init__(finalizer, target, function, *arguments, **(keywords or {}))
     finalizer.atexit = atexit
+    weakref.finalize._registry[finalizer].index = index  # type: ignore[attr-defined]
 
 
 @reduces(weakref.finalize)
 def _reduce_finalize(obj: Any, context: Context) -> Any:
     state = obj.peek()
     if state is not None:
-        context.later(FINISH, finalize_again, obj, *state, obj.atexit)
+        index = weakref.finalize._registry[obj].index  # type: ignore[attr-defined]
+        context.later(FINISH, finalize_again, obj, state, obj.atexit, index)
     return library.new_by_object, (weakref.finalize,)

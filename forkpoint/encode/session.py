@@ -6,7 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from forkpoint import _native
-from forkpoint.encode import containers, identities, instances, late, library, locks, modules, texts
+from forkpoint.encode import (
+    containers,
+    identities,
+    instances,
+    late,
+    library,
+    locks,
+    modules,
+    not_finite,
+    texts,
+)
 from forkpoint.encode.names import Names
 from forkpoint.encode.pods import InlineBuffer, write_buffer
 from forkpoint.encode.reducers import REGISTERED, OwnReducer, along_mro
@@ -59,6 +69,7 @@ class Session:
         self._program_classes: dict[type, bool] = {}
         self._diverted: dict[int, Diverted] = {}
         self._identities: dict[int, Diverted] = {}
+        self._named_floats: dict[int, tuple[str, str]] | None = None
         self.pickler: Any = None
         self.unread = False
         self.kept: list[Any] = []
@@ -137,17 +148,19 @@ class Session:
         return reduce
 
     def _divert(self, obj: Any) -> Any:
-        """The filter's callback: what stands for this container or interned string, or None to let the C pickler save
-        it.
+        """The filter's callback: what stands for this container, interned string, NaN or infinity, or None to let the C
+        pickler save it.
         """
         if type(obj) is str:
             return Diverted(texts.reduce_interned(obj))
+        if type(obj) is float:
+            return Diverted(self._reduce_not_finite(obj))
         address = id(obj)
         found = self._diverted.get(address)
         if found is None:
             self.kept.append(obj)
             found = self._diverted[address] = Diverted(None)
-            owner = self._names.namespaces.get(address)
+            owner = self._names.owner_of(address)
             if owner is not None:
                 found.reduction = modules.namespace, (owner,)
             elif address in self._excluded:
@@ -159,6 +172,13 @@ class Session:
             elif isinstance(obj, set | frozenset):
                 found.reduction = containers.reduce_set(obj, self)
         return found if found.reduction is not None else None
+
+    def _reduce_not_finite(self, value: float) -> Any:
+        self.kept.append(value)
+        if self._named_floats is None:
+            self._named_floats = not_finite.named(self._names.by_value)
+        path = self._named_floats.get(id(value))
+        return not_finite.reduce(value) if path is None else (modules.library_object, path)
 
     # ---- what the reducers ask
 
@@ -199,7 +219,7 @@ class Session:
 
     def namespace_owner(self, namespace: Mapping[str, Any]) -> str | None:
         """See `reducers.Context`."""
-        return self._names.namespaces.get(id(namespace))
+        return self._names.owner_of(id(namespace))
 
     def running(self, generator: Any) -> FrameRecord | None:
         """See `reducers.Context`."""

@@ -17,7 +17,7 @@ from forkpoint.encode.session import set_buffers
 from forkpoint.model import ChunkSource, Pod, ProgramImage
 
 
-class _Unpickler(pickle.Unpickler):
+class Unpickler(pickle.Unpickler):
     """The C unpickler: a persistent id is the object itself."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
@@ -30,7 +30,7 @@ def decode_preamble(pods: Sequence[Pod], source: ChunkSource) -> preamble.Preamb
     return preamble.read(pods, source)
 
 
-def decode(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
+def decode(pods: Sequence[Pod], source: ChunkSource, kind: type[Unpickler] = Unpickler) -> ProgramImage:
     """Rebuild all objects and fill the by-value modules, which must be in `sys.modules` already.
 
     Ambient state is returned, not put back. Raises IntegrityError for damaged chunks before an object of them is
@@ -43,7 +43,7 @@ def decode(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
     shown = list(warnings.filters)
     warnings.simplefilter("ignore")  # what libraries say of old ways to make an object, they said when it was made
     try:
-        return _read(pods, source)
+        return _read(pods, source, kind)
     finally:
         warnings.filters[:] = shown  # type: ignore[index]  # the same list: it may be what a saved name leads to
         set_buffers(None)
@@ -51,10 +51,10 @@ def decode(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
             gc.enable()
 
 
-def _read(pods: Sequence[Pod], source: ChunkSource) -> ProgramImage:
+def _read(pods: Sequence[Pod], source: ChunkSource, kind: type[Unpickler]) -> ProgramImage:
     """The sections of the stream, in the order they were written."""
     stream = io.BufferedReader(StreamReader(find(pods, OBJECTS), source), 1 << 16)
-    unpickler = _Unpickler(stream)
+    unpickler = kind(stream)
     unpickler.load()  # the first section names what strings are made with
     while len(section := unpickler.load()) == 1:
         pass  # a variable, which the image refers to

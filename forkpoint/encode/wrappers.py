@@ -95,7 +95,9 @@ def _reduce_super(obj: Any, context: Context) -> Any:
 
 @reduces(types.SimpleNamespace)
 def _reduce_namespace(obj: Any, context: Context) -> Any:
-    return types.SimpleNamespace, (), _native.instance_dict(obj)[0], None, None, _native.instance_fill
+    attributes, shared = _native.instance_dict(obj)
+    put = _native.instance_adopt if shared else _native.instance_fill
+    return types.SimpleNamespace, (), attributes, None, None, put
 
 
 # ---- functools.lru_cache and cache

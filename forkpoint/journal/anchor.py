@@ -20,7 +20,7 @@ import contextlib
 import os
 import struct
 
-from forkpoint.journal import durable, seal
+from forkpoint.journal import disk, durable, seal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ class Anchor:
 def write(home: Home, anchor: Anchor) -> None:
     """Note the head, atomically and durably."""
     folder, name = os.path.split(home.anchor_path)
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    disk.makedirs(folder, mode=0o700, exist_ok=True)
     body = _BODY.pack(_MAGIC, anchor.number, anchor.tag, anchor.point.encode(), anchor.pack.encode())
-    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    parent = disk.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         durable.replace_file(parent, name, body + home.seal.tag("anchor", body))
     finally:
-        os.close(parent)
+        disk.close(parent)
 
 
 def begin(home: Home) -> None:
@@ -66,11 +66,11 @@ def read(home: Home) -> Anchor | None:
     """The anchor of this directory; None when there is none here, or none that can be believed."""
     folder, name = os.path.split(home.anchor_path)
     try:
-        parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        parent = disk.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             raw = durable.read_file(parent, name, _BYTES)
         finally:
-            os.close(parent)
+            disk.close(parent)
     except (OSError, ValueError):
         return None
     body, tag = raw[: _BODY.size], raw[_BODY.size :]
@@ -83,6 +83,12 @@ def read(home: Home) -> Anchor | None:
 
 
 def forget(home: Home) -> None:
-    """Accept the store as it is: what was noted no longer counts."""
+    """Accept the store as it is: what was noted no longer counts, durably, or a power failure would bring it back."""
+    folder, name = os.path.split(home.anchor_path)
     with contextlib.suppress(FileNotFoundError):
-        os.unlink(home.anchor_path)
+        parent = disk.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            disk.unlink(name, dir_fd=parent)
+            disk.fsync(parent)
+        finally:
+            disk.close(parent)

@@ -93,7 +93,7 @@ def environment() -> dict[str, str]:
 
 
 class Committer:
-    """In the child: the committer to be. Without `start` this process becomes it."""
+    """In the child: the committer to be."""
 
     __slots__ = ("_encrypted", "_go", "_pid", "_report_fd", "_request", "_waits")
 
@@ -111,19 +111,18 @@ class Committer:
 
     def start(self) -> None:
         """Have it come up beside this process, so that it is there when there is something to commit."""
+        with contextlib.suppress(OSError):  # no room for one more process: there may be when it is needed
+            self._pid = self._spawn()
+
+    def _spawn(self) -> int:
         from forkpoint import _native
 
-        path, arguments, environment = self._how()
-        with contextlib.suppress(OSError):  # no room for one more process: it takes this one's place
-            self._pid = _native.spawn(
-                os.fsencode(path),
-                [os.fsencode(argument) for argument in arguments],
-                [os.fsencode(f"{name}={value}") for name, value in environment.items()],
-            )
-
-    def _how(self) -> tuple[str, list[str], dict[str, str]]:
         arguments = command("committer", self._request, self._waits, encrypted=self._encrypted)
-        return _executable, arguments, environment()
+        return _native.spawn(
+            os.fsencode(_executable),
+            [os.fsencode(argument) for argument in arguments],
+            [os.fsencode(f"{name}={value}") for name, value in environment().items()],
+        )
 
     def commit(
         self,
@@ -138,7 +137,7 @@ class Committer:
         keep_within: float = 0.0,
         message: str = "",
     ) -> NoReturn:
-        """Have the durable `pack` committed; this process ends as the committer does.
+        """Have the durable `pack` committed; this process ends as the committer does. OSError: no room for it.
 
         `run` and `point` are what goes into their rows (see columns.py). `started_ns` is `clock_ns()` when the commit
         began. `encode_ms` and `message` go to the report of a durable point; `keep_last`, and `keep_within` in
@@ -158,11 +157,9 @@ class Committer:
         }
         handover.fill(self._request, request)
         os.write(self._go, b"!")
-        if self._pid == 0:
-            os.execve(*self._how())
         from forkpoint import _native
 
-        _native.end_with(self._pid)
+        _native.end_with(self._pid or self._spawn())
 
 
 def main(request: int, waits: int) -> None:

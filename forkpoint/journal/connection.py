@@ -12,7 +12,7 @@ import os
 import stat
 
 from forkpoint import errors, faultpoints, limits
-from forkpoint.journal import durable, schema
+from forkpoint.journal import disk, durable, schema
 from forkpoint.journal.home import Home
 
 TYPE_CHECKING = False
@@ -48,7 +48,7 @@ def _refuse_strange_files(home: Home, root: int) -> bool:
     present = False
     for name in _FILES:
         try:
-            facts = os.stat(name, dir_fd=root, follow_symlinks=False)
+            facts = disk.stat(name, dir_fd=root, follow_symlinks=False)
         except FileNotFoundError:
             continue
         if not stat.S_ISREG(facts.st_mode):
@@ -121,7 +121,7 @@ def _shared_memory_is_safe(home: Home) -> bool:
     It makes room by one byte in each 4096 (unixShmMap in os_unix.c). Where blocks are smaller the rest is a hole, and
     a full disk answers the first write to the mapping with SIGBUS.
     """
-    facts = os.statvfs(home.path)
+    facts = disk.statvfs(home.path)
     return facts.f_frsize >= _SHARED_PAGE_BYTES or facts.f_bavail * facts.f_frsize >= _SHARED_BYTES
 
 
@@ -129,8 +129,8 @@ def _make(home: Home, root: int) -> None:
     """A new, empty journal, put in place whole, so that nobody ever sees one without its tables."""
     _unlink(root, _FILES[1:])
     _build(home, root, lambda _: None)
-    os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
-    os.fsync(root)
+    disk.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
+    disk.fsync(root)
 
 
 def replace(home: Home, fill: Callable[[Connection], None], aside: int) -> None:
@@ -142,26 +142,26 @@ def replace(home: Home, fill: Callable[[Connection], None], aside: int) -> None:
         _build(home, root, fill)
         for name in _FILES[1:]:  # before the rename: a WAL would be taken for the new journal's
             with contextlib.suppress(FileNotFoundError):
-                os.rename(name, name, src_dir_fd=root, dst_dir_fd=aside)
+                disk.rename(name, name, src_dir_fd=root, dst_dir_fd=aside)
         with contextlib.suppress(FileNotFoundError):
-            os.link("journal.db", "journal.db", src_dir_fd=root, dst_dir_fd=aside, follow_symlinks=False)
-        os.fsync(aside)
-        os.fsync(root)
+            disk.link("journal.db", "journal.db", src_dir_fd=root, dst_dir_fd=aside, follow_symlinks=False)
+        disk.fsync(aside)
+        disk.fsync(root)
         faultpoints.reach("repair.journal-aside")
-        os.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
-        os.fsync(root)
+        disk.rename("journal.new", "journal.db", src_dir_fd=root, dst_dir_fd=root)
+        disk.fsync(root)
 
 
 def _unlink(root: int, names: Iterable[str]) -> None:
     for name in names:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=root)
+            disk.unlink(name, dir_fd=root)
 
 
 def _build(home: Home, root: int, fill: Callable[[Connection], None]) -> None:
     """A whole journal under the name journal.new."""
     _unlink(root, [f"journal.new{end}" for end in ("", "-wal", "-shm", "-journal")])
-    os.close(durable.create_file(root, "journal.new"))
+    disk.close(durable.create_file(root, "journal.new"))
     connection = _connect(os.path.join(home.path, "journal.new"), "rw")
     try:
         connection.execute("PRAGMA synchronous=FULL")
@@ -173,8 +173,10 @@ def _build(home: Home, root: int, fill: Callable[[Connection], None]) -> None:
         connection.executescript(f"BEGIN IMMEDIATE;{schema.DDL}COMMIT;")
         with transaction(connection):
             fill(connection)
+        # Closing folds the WAL too, but is silent when it cannot: then a journal without tables would be put in place.
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     finally:
-        connection.close()  # folds and removes its WAL
+        connection.close()  # removes its WAL
 
 
 @contextlib.contextmanager
@@ -227,19 +229,19 @@ def _take_back(connection: Connection) -> None:
         return
     page = int(connection.execute("PRAGMA page_size").fetchone()[0])
     end = _WAL_HEAD_BYTES + frames * (_FRAME_HEAD_BYTES + page) if frames > 0 else 0
-    fd = os.open(f"{path}-wal", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = disk.open(f"{path}-wal", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         stood = durable.read_exactly(fd, end, 0)
-        os.ftruncate(fd, end)
+        disk.ftruncate(fd, end)
         durable.write_all(fd, stood)
     finally:
-        os.close(fd)
+        disk.close(fd)
 
 
 def fold(home: Home, connection: Connection, above_bytes: int = limits.WAL_FOLD_BYTES) -> bool:
     """Fold the WAL into the journal if it has grown; readers in the way only postpone it. Under writer.lock."""
     try:
-        if os.stat(os.path.join(home.path, "journal.db-wal")).st_size <= above_bytes:
+        if disk.stat(os.path.join(home.path, "journal.db-wal")).st_size <= above_bytes:
             return False
         connection.execute("PRAGMA busy_timeout=100")
         return int(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]) == 0
@@ -328,7 +330,7 @@ def _copy_files(home: Home, folder: str) -> None:
                 source = durable.open_beneath(root, (name,), os.O_RDONLY)
                 try:
                     with open(os.path.join(folder, name), "wb") as target:
-                        while os.sendfile(target.fileno(), source, None, 1 << 24):
+                        while disk.sendfile(target.fileno(), source, None, 1 << 24):
                             pass
                 finally:
-                    os.close(source)
+                    disk.close(source)

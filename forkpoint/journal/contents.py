@@ -16,7 +16,7 @@ from dataclasses import astuple
 from json import dumps, loads  # by name: the program may put something else into `json`
 
 from forkpoint.errors import IntegrityError
-from forkpoint.journal import durable, seal
+from forkpoint.journal import disk, durable, seal
 from forkpoint.journal.home import Home
 from forkpoint.model import FileState
 
@@ -37,13 +37,13 @@ def write(home: Home, run: str, contents: Contents) -> None:
     with home.held("leases") as directory:
         temporary = f"{name}.{os.getpid()}"
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=directory)
+            disk.unlink(temporary, dir_fd=directory)
         fd = durable.create_file(directory, temporary)
         try:
             durable.write_all(fd, f"{home.seal.tag('contents', run, body).hex()} {body}".encode())
         finally:
-            os.close(fd)
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+            disk.close(fd)
+        disk.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def read(home: Home, run: str) -> Contents:

@@ -10,16 +10,20 @@ import contextlib
 import os
 import stat
 
+from forkpoint.journal import disk
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+_DESCRIPTOR_MIN = 200
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
     """Write all of `data`, however short the single writes are."""
     view = memoryview(data).cast("B")
     while view:
-        written = os.write(fd, view)
+        written = disk.write(fd, view)
         if written <= 0:
             raise OSError(f"write to descriptor {fd} made no progress")
         view = view[written:]
@@ -31,14 +35,14 @@ def begin_writeback(fd: int, offset: int, length: int) -> None:
     Linux begins to write dirty pages it is told are not needed (mm/fadvise.c); Python has no sync_file_range.
     """
     with contextlib.suppress(OSError):
-        os.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
+        disk.posix_fadvise(fd, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 def read_exactly(fd: int, length: int, offset: int) -> bytes:
     """Up to `length` bytes from `offset`; fewer only at the end of the file."""
-    data = os.pread(fd, length, offset)
+    data = disk.pread(fd, length, offset)
     while len(data) < length:
-        more = os.pread(fd, length - len(data), offset + len(data))
+        more = disk.pread(fd, length - len(data), offset + len(data))
         if not more:
             break
         data += more
@@ -54,14 +58,24 @@ def open_beneath(root: int, parts: Iterable[str], flags: int, mode: int = 0o600)
             if not part or part in (".", "..") or "/" in part:
                 raise ValueError(f"not a name inside a store: {part!r}")
         for part in directories:
-            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=held)
+            below = disk.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=held)
             if held != root:
-                os.close(held)
+                disk.close(held)
             held = below
-        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=held)
+        return disk.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=held)
     finally:
         if held != root:
-            os.close(held)
+            disk.close(held)
+
+
+def apart(fd: int) -> int:
+    """The same file under a number above those that programs close wholesale or expect to be given next."""
+    try:
+        return disk.fcntl(fd, disk.F_DUPFD_CLOEXEC, _DESCRIPTOR_MIN)
+    except OSError:
+        return disk.fcntl(fd, disk.F_DUPFD_CLOEXEC, 3)
+    finally:
+        disk.close(fd)
 
 
 def open_directory(root: int, *parts: str) -> int:
@@ -72,22 +86,22 @@ def open_directory(root: int, *parts: str) -> int:
 def make_directory(parent: int, name: str) -> bool:
     """Make `name` with mode 0700 whatever the umask, durably. False if it was there."""
     try:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        disk.mkdir(name, 0o700, dir_fd=parent)
     except FileExistsError:
         return False
     fd = open_directory(parent, name)
     try:
-        os.fchmod(fd, 0o700)
+        disk.fchmod(fd, 0o700)
     finally:
-        os.close(fd)
-    os.fsync(parent)
+        disk.close(fd)
+    disk.fsync(parent)
     return True
 
 
 def create_file(parent: int, name: str) -> int:
     """A new file of ours, mode 0600 whatever the umask; FileExistsError if the name is taken, by a link too."""
     fd = open_beneath(parent, (name,), os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-    os.fchmod(fd, 0o600)
+    disk.fchmod(fd, 0o600)
     return fd
 
 
@@ -98,24 +112,24 @@ def replace_file(parent: int, name: str, data: bytes) -> None:
     try:
         try:
             write_all(fd, data)
-            os.fdatasync(fd)
+            disk.fdatasync(fd)
         finally:
-            os.close(fd)
-        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            disk.close(fd)
+        disk.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=parent)
+            disk.unlink(temporary, dir_fd=parent)
         raise
-    os.fsync(parent)
+    disk.fsync(parent)
 
 
 def read_file(parent: int, name: str, limit: int) -> bytes:
     """All of a small regular file. Raises ValueError when it is longer than `limit` or no regular file."""
     fd = open_beneath(parent, (name,), os.O_RDONLY | os.O_NONBLOCK)
     try:
-        facts = os.fstat(fd)
+        facts = disk.fstat(fd)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > limit:
             raise ValueError(f"{name} is no regular file of at most {limit} bytes")
         return read_exactly(fd, facts.st_size, 0)
     finally:
-        os.close(fd)
+        disk.close(fd)

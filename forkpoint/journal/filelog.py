@@ -28,7 +28,7 @@ from json import dumps, loads  # by name: the program may put something else int
 from typing import Any
 
 from forkpoint.errors import IntegrityError
-from forkpoint.journal import durable, kept, seal
+from forkpoint.journal import disk, durable, kept, seal
 from forkpoint.journal.home import Home
 from forkpoint.model import FileState, Touch
 
@@ -54,9 +54,9 @@ class _Log:
             with home.held("leases") as directory:
                 fd = durable.open_beneath(directory, (self._name,), os.O_WRONLY)
                 try:
-                    os.ftruncate(fd, length)
+                    disk.ftruncate(fd, length)
                 finally:
-                    os.close(fd)
+                    disk.close(fd)
 
     def append(self, touch: Touch) -> None:
         was = touch.was
@@ -69,7 +69,7 @@ class _Log:
             try:
                 durable.write_all(fd, f"{tag} {body}\n".encode())
             finally:
-                os.close(fd)
+                disk.close(fd)
         self._last = tag
 
     def keep(self, path: str, *, replaced: bool) -> tuple[str, str]:
@@ -146,7 +146,7 @@ def length(home: Home, run: str, suffix: str) -> int:
     """How many bytes one of the run's logs has: it only grows, until a commit point begins it anew."""
     with home.held("leases") as directory:
         try:
-            return os.stat(f"{run}.{suffix}", dir_fd=directory, follow_symlinks=False).st_size
+            return disk.stat(f"{run}.{suffix}", dir_fd=directory, follow_symlinks=False).st_size
         except FileNotFoundError:
             return 0
 
@@ -160,10 +160,10 @@ def forget(home: Home, run: str) -> None:
 def _remove(home: Home, name: str) -> None:
     """Remove a log and what was kept beside it."""
     with home.held("leases") as directory:
-        for found in os.listdir(directory):
+        for found in disk.listdir(directory):
             if found == name or found.startswith(f"{name}."):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(found, dir_fd=directory)
+                    disk.unlink(found, dir_fd=directory)
 
 
 def open_kept(home: Home, touch: Touch) -> int:

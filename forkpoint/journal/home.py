@@ -21,11 +21,10 @@ all. Instead it remembers which directory it opened (device, inode) and refuses 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 
 from forkpoint import errors, limits
-from forkpoint.journal import cipher, durable, filesystem, keys, seal
+from forkpoint.journal import cipher, disk, durable, filesystem, keys, seal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def new_id() -> str:
 
 def is_id(text: str) -> bool:
     """Whether `text` has the shape of an id; anything else is never used in a path."""
-    return len(text) == 32 and all(c in "0123456789abcdef" for c in text)
+    return len(text) == 32 and not text.strip("0123456789abcdef")
 
 
 class Home:
@@ -92,9 +91,9 @@ class Home:
     @contextlib.contextmanager
     def held(self, *parts: str) -> Iterator[int]:
         """A descriptor of the store's directory, or of one beneath it, for the length of a `with`."""
-        root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = disk.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            facts = os.fstat(root)
+            facts = disk.fstat(root)
             if (facts.st_dev, facts.st_ino) != self.identity:
                 raise errors.NoStore(f"another directory was put in the place of the store {self.path}")
             if not parts:
@@ -104,9 +103,9 @@ class Home:
             try:
                 yield fd
             finally:
-                os.close(fd)
+                disk.close(fd)
         finally:
-            os.close(root)
+            disk.close(root)
 
     def _open_directory(self, root: int, parts: tuple[str, ...]) -> int:
         try:
@@ -127,7 +126,7 @@ class Home:
             deadline = time.monotonic() + wait_seconds
             while True:
                 try:
-                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    disk.flock(fd, disk.LOCK_EX | disk.LOCK_NB)
                     break
                 except BlockingIOError:
                     if time.monotonic() >= deadline:
@@ -135,11 +134,11 @@ class Home:
                     time.sleep(0.002)
             yield
         finally:
-            os.close(fd)
+            disk.close(fd)
 
     def writable(self) -> bool:
         """Whether this process may write to the store."""
-        return os.access(self.path, os.W_OK | os.X_OK)
+        return disk.access(self.path, os.W_OK | os.X_OK)
 
 
 def _format_text(store: str, key: bytes, *, encrypted: bool) -> bytes:
@@ -169,17 +168,17 @@ def _read_format(path: str) -> tuple[str, bytes, os.stat_result]:
     """(path without links, FORMAT's bytes, the directory's facts). Raises `NoStore` or `IntegrityError`."""
     path = os.path.realpath(path)
     try:
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        root = disk.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise errors.NoStore(f"there is no store at {path}: {error.strerror}") from None
     try:
-        return path, durable.read_file(root, "FORMAT", _FORMAT_BYTES_MAX), os.fstat(root)
+        return path, durable.read_file(root, "FORMAT", _FORMAT_BYTES_MAX), disk.fstat(root)
     except FileNotFoundError:
         raise errors.NoStore(f"{path} is not a store: it has no FORMAT") from None
     except (OSError, ValueError) as error:
         raise errors.IntegrityError(f"{path}/FORMAT cannot be read: {error}") from None
     finally:
-        os.close(root)
+        disk.close(root)
 
 
 def open_home(path: str) -> Home:
@@ -244,25 +243,27 @@ def create(path: str, *, encrypt: bool = False) -> Home:
     if encrypt:
         cipher.load()
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        disk.makedirs(os.path.dirname(path), exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-            os.chmod(path, 0o700)
-        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            disk.mkdir(path, 0o700)
+            disk.chmod(path, 0o700)
+        root = disk.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     try:
-        facts = os.fstat(root)
-        new = "FORMAT" not in os.listdir(root) and _make(root, path, encrypt)
+        facts = disk.fstat(root)
+        if "FORMAT" not in disk.listdir(root):
+            _make(root, path, encrypt)
+        home = open_home(path)
+        if home.identity != (facts.st_dev, facts.st_ino):
+            raise errors.StartFailed(f"{path} was replaced while the store was being made")
+        if not home.writable():
+            raise errors.StartFailed(f"the store {path} is read-only", hint=_elsewhere())
+        _sync_names(root, path)
     except OSError as error:
         raise errors.StartFailed(f"no store can be made at {path}: {error.strerror}", hint=_elsewhere()) from None
     finally:
-        os.close(root)
-    home = open_home(path)
-    if home.identity != (facts.st_dev, facts.st_ino):
-        raise errors.StartFailed(f"{path} was replaced while the store was being made")
-    if not home.writable():
-        raise errors.StartFailed(f"the store {path} is read-only", hint=_elsewhere())
+        disk.close(root)
     filesystem.check_local(path)
     if home.encrypted:
         cipher.load()
@@ -271,10 +272,6 @@ def create(path: str, *, encrypt: bool = False) -> Home:
             f"the store {path} is not encrypted, and was made so",
             hint="--encrypt with another --store makes one that is; `forkpoint key rotate --encrypt` encrypts this one",
         )
-    if new:
-        from forkpoint.journal import anchor
-
-        anchor.begin(home)
     return home
 
 
@@ -285,34 +282,45 @@ def _elsewhere() -> str:
     )
 
 
-def _make(root: int, path: str, encrypt: bool) -> bool:
-    """Lay out an empty store; FORMAT last. False when another process did."""
+def _make(root: int, path: str, encrypt: bool) -> None:
+    """Lay out an empty store, unless it was done. FORMAT last: from then on a store without an anchor is a copy."""
+    from forkpoint.journal import anchor
+
     filesystem.check_local(path)
-    strange = [name for name in os.listdir(root) if name not in {*_OURS, *_REPLACED, *_RESERVES} and not _begun(name)]
+    strange = [name for name in disk.listdir(root) if name not in {*_OURS, *_REPLACED, *_RESERVES} and not _begun(name)]
     if strange:
         raise errors.StartFailed(f"{path} is not a store, and not empty: {strange[0]}", hint="name a new directory")
     lock = durable.open_beneath(root, ("writer.lock",), os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if "FORMAT" in os.listdir(root):
-            return False
-        for name in filter(_begun, os.listdir(root)):
-            os.unlink(name, dir_fd=root)
+        disk.flock(lock, disk.LOCK_EX)
+        if "FORMAT" in disk.listdir(root):
+            return
+        for name in filter(_begun, disk.listdir(root)):
+            disk.unlink(name, dir_fd=root)
         for name in ("packs", "tmp", "leases"):
             durable.make_directory(root, name)
         durable.replace_file(root, ".gitignore", b"*\n")
         durable.replace_file(root, "CACHEDIR.TAG", _CACHEDIR_TAG)
         with contextlib.suppress(OSError):
             fill_reserve(root)
-        durable.replace_file(root, "FORMAT", _format_text(new_id(), keys.create(), encrypted=encrypt))
-        parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(parent)
-        finally:
-            os.close(parent)
-        return True
+        made = _home(path, new_id(), keys.create(), disk.fstat(root), encrypted=encrypt)
+        anchor.begin(made)
+        durable.replace_file(root, "FORMAT", _format_text(made.store, made.key, encrypted=encrypt))
     finally:
-        os.close(lock)
+        disk.close(lock)
+
+
+def _sync_names(root: int, path: str) -> None:
+    """Make durable that the store is there. Whoever made it may have died before, and what is committed needs it."""
+    disk.fsync(root)
+    try:
+        parent = disk.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except PermissionError:
+        return  # then somebody else made this directory in it, for us
+    try:
+        disk.fsync(parent)
+    finally:
+        disk.close(parent)
 
 
 def _begun(name: str) -> bool:
@@ -328,16 +336,16 @@ def fill_reserve(root: int) -> None:
         except FileExistsError:
             continue
         try:
-            os.posix_fallocate(fd, 0, limits.RESERVE_BYTES // len(_RESERVES))
+            disk.posix_fallocate(fd, 0, limits.RESERVE_BYTES // len(_RESERVES))
         except OSError:
-            os.unlink(name, dir_fd=root)
+            disk.unlink(name, dir_fd=root)
             raise
         finally:
-            os.close(fd)
+            disk.close(fd)
 
 
 def free_reserve(root: int) -> None:
     """Give the reserve back, so that something can be written on a full disk."""
     for name in _RESERVES:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=root)
+            disk.unlink(name, dir_fd=root)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import blake3
 
 from forkpoint.errors import IntegrityError
-from forkpoint.journal import durable
+from forkpoint.journal import disk, durable
 from forkpoint.journal.cipher import PROOF_BYTES, Cipher
 from forkpoint.journal.home import Home
 
@@ -27,14 +27,14 @@ def keep(home: Home, path: str, name: str, *, replaced: bool) -> str:
     """
     with home.held("leases") as directory:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=directory)
+            disk.unlink(name, dir_fd=directory)
         try:
             if replaced and home.seal.cipher is None and _linked(path, directory, name):
                 return _digest(path)
             return _copy(path, directory, name, home.seal.cipher)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name, dir_fd=directory)
+                disk.unlink(name, dir_fd=directory)
             raise
 
 
@@ -44,10 +44,10 @@ def _linked(path: str, directory: int, name: str) -> bool:
     Not for somebody else's file, nor for one that has more names already, under which it may still be changed.
     """
     try:
-        facts = os.lstat(path)
+        facts = disk.lstat(path)
         if facts.st_uid != os.geteuid() or facts.st_nlink != 1:
             return False
-        os.link(path, name, dst_dir_fd=directory, follow_symlinks=False)
+        disk.link(path, name, dst_dir_fd=directory, follow_symlinks=False)
     except OSError:
         return False
     return True
@@ -63,19 +63,19 @@ def _pieces(fd: int, length: int) -> Iterator[bytes]:
 
 def _digest(path: str) -> str:
     """BLAKE3 of a whole file, as hex."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = disk.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         hasher = blake3.blake3()
         for data in _pieces(fd, _PIECE_BYTES):
             hasher.update(data)
         return str(hasher.hexdigest())
     finally:
-        os.close(fd)
+        disk.close(fd)
 
 
 def _copy(path: str, directory: int, name: str, cipher: Cipher | None) -> str:
     """Copy a file into the store; the digest of its content."""
-    source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    source = disk.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         target = durable.create_file(directory, name)
         try:
@@ -89,9 +89,9 @@ def _copy(path: str, directory: int, name: str, cipher: Cipher | None) -> str:
                         durable.write_all(target, part)
             return str(hasher.hexdigest())
         finally:
-            os.close(target)
+            disk.close(target)
     finally:
-        os.close(source)
+        disk.close(source)
 
 
 def _meaning(name: str, number: int) -> bytes:
@@ -108,14 +108,14 @@ def open_kept(home: Home, name: str, digest: str) -> int:
         if home.seal.cipher is not None:
             fd = _shown(fd, name, home.seal.cipher)
         hasher = blake3.blake3()
-        if stat.S_ISREG(os.fstat(fd).st_mode):
+        if stat.S_ISREG(disk.fstat(fd).st_mode):
             for data in _pieces(fd, _PIECE_BYTES):
                 hasher.update(data)
         if hasher.hexdigest() != digest:
             raise IntegrityError("it is not what was kept")
         return fd
     except BaseException:
-        os.close(fd)
+        disk.close(fd)
         raise
 
 
@@ -125,13 +125,13 @@ def _shown(hidden: int, name: str, cipher: Cipher) -> int:
     """
     fd = os.memfd_create("forkpoint-kept", os.MFD_CLOEXEC)
     try:
-        if stat.S_ISREG(os.fstat(hidden).st_mode):
+        if stat.S_ISREG(disk.fstat(hidden).st_mode):
             for number, data in enumerate(_pieces(hidden, PROOF_BYTES + _PIECE_BYTES)):
                 plain = cipher.decrypt(_meaning(name, number), data[:PROOF_BYTES], data[PROOF_BYTES:])
                 durable.write_all(fd, plain)
     except BaseException:
-        os.close(fd)
+        disk.close(fd)
         raise
-    os.close(hidden)
+    disk.close(hidden)
     os.lseek(fd, 0, os.SEEK_SET)
     return fd

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from forkpoint import errors
-from forkpoint.journal import durable, seal
+from forkpoint.journal import disk, durable, seal
 
 _WORD = "forkpoint-key-1"
 
@@ -33,7 +33,7 @@ def location(key_id: str) -> str:
 
 def device(key_id: str) -> int:
     """The filesystem that a key lies on, as stat(2) numbers it."""
-    return os.stat(location(key_id)).st_dev
+    return disk.stat(location(key_id)).st_dev
 
 
 def parse(text: bytes, path: str) -> bytes:
@@ -48,8 +48,11 @@ def parse(text: bytes, path: str) -> bytes:
 
 
 def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return parse(file.read(4096), path)
+    fd = disk.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return parse(disk.read(fd, 4096), path)
+    finally:
+        disk.close(fd)
 
 
 def load(key_id: str) -> bytes:
@@ -70,27 +73,27 @@ def load(key_id: str) -> bytes:
 def save(key: bytes, path: str) -> None:
     """Write a key file, durably, 0600; a file that is there already is left alone if it holds the same key."""
     folder, name = os.path.split(os.path.abspath(path))
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    parent = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    disk.makedirs(folder, mode=0o700, exist_ok=True)
+    parent = disk.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fd = durable.create_file(parent, name)
         try:
             durable.write_all(fd, f"{_WORD} {key.hex()}\n".encode())
-            os.fdatasync(fd)
+            disk.fdatasync(fd)
         finally:
-            os.close(fd)
-        os.fsync(parent)
+            disk.close(fd)
+        disk.fsync(parent)
     except FileExistsError:
         if _read(path) != key:
             raise errors.UsageError(f"{path} holds another key; it is not overwritten") from None
     finally:
-        os.close(parent)
+        disk.close(parent)
 
 
 def create() -> bytes:
     """A key for a new store, saved where it will be looked for. With FORKPOINT_KEY_FILE naming a key: that one."""
     path = _override()
-    if path is not None and os.path.exists(path):
+    if path is not None and disk.exists(path):
         return _read(path)
     key = os.urandom(seal.KEY_BYTES)
     path = path or os.path.join(directory(), seal.key_id(key))

@@ -20,10 +20,9 @@ Retention never forgets the restore point named here while the run's lease is he
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 
-from forkpoint.journal import durable, seal
+from forkpoint.journal import disk, durable, seal
 from forkpoint.journal.home import Home, is_id
 
 TYPE_CHECKING = False
@@ -47,12 +46,12 @@ def write(home: Home, run: str, name: str, base: str, chunks: Mapping[bytes, str
     body = head + "".join(packs).encode() + rows
     with home.held("leases") as directory:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(name, dir_fd=directory)
+            disk.unlink(name, dir_fd=directory)
         fd = durable.create_file(directory, name)
         try:
             durable.write_all(fd, body + home.seal.tag("known", run, body))
         finally:
-            os.close(fd)
+            disk.close(fd)
 
 
 def _read(home: Home, run: str) -> bytes:
@@ -94,7 +93,7 @@ def next_name(run: str, point: str) -> str:
 def advance(home: Home, run: str, point: str) -> None:
     """The commit of `point` stands: its chunks are the known ones now."""
     with home.held("leases") as directory, contextlib.suppress(FileNotFoundError):
-        os.rename(next_name(run, point), f"{run}.known", src_dir_fd=directory, dst_dir_fd=directory)
+        disk.rename(next_name(run, point), f"{run}.known", src_dir_fd=directory, dst_dir_fd=directory)
 
 
 def drop(home: Home, run: str, point: str | None = None) -> None:
@@ -103,7 +102,7 @@ def drop(home: Home, run: str, point: str | None = None) -> None:
         for name in (f"{run}.known", next_name(run, point) if point else None):
             if name is not None:
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=directory)
+                    disk.unlink(name, dir_fd=directory)
 
 
 def reset(home: Home, run: str, base: str, chunks: Mapping[bytes, str]) -> None:

@@ -13,20 +13,16 @@ A reader holds `leases/reader-<id>.lock`; forgetting deletes no pack a reader ma
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 
 from forkpoint import errors
-from forkpoint.journal import durable
+from forkpoint.journal import disk, durable
 from forkpoint.journal.home import Home, is_id, new_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_DESCRIPTOR_MIN = 200
-"""Leases sit above the descriptors that programs close wholesale or expect to be given next."""
 
 _PROBE_SECONDS = 0.25
 """A reader that asks whether a lease is held holds it for an instant; taking it waits that out."""
@@ -48,21 +44,15 @@ def process_identity(pid: int) -> str | None:
 
 
 def _open(directory: int, name: str) -> int:
-    fd = durable.open_beneath(directory, (name,), os.O_RDWR | os.O_CREAT)
-    try:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _DESCRIPTOR_MIN)
-    except OSError:
-        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
-    finally:
-        os.close(fd)
+    return durable.apart(durable.open_beneath(directory, (name,), os.O_RDWR | os.O_CREAT))
 
 
 def _still_named(directory: int, name: str, fd: int) -> bool:
     try:
-        facts = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        facts = disk.stat(name, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    mine = os.fstat(fd)
+    mine = disk.fstat(fd)
     return (facts.st_dev, facts.st_ino) == (mine.st_dev, mine.st_ino)
 
 
@@ -72,18 +62,18 @@ def _take(directory: int, name: str) -> int | None:
     while True:
         fd = _open(directory, name)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            disk.flock(fd, disk.LOCK_EX | disk.LOCK_NB)
             if _still_named(directory, name, fd):
                 return fd
         except BlockingIOError:
             if time.monotonic() > deadline:
-                os.close(fd)
+                disk.close(fd)
                 return None
             time.sleep(0.01)
         except BaseException:
-            os.close(fd)
+            disk.close(fd)
             raise
-        os.close(fd)
+        disk.close(fd)
 
 
 def _held(directory: int, name: str) -> bool:
@@ -94,12 +84,12 @@ def _held(directory: int, name: str) -> bool:
     except OSError as error:
         raise errors.IntegrityError(f"leases/{name}: {error.strerror}") from None
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        disk.flock(fd, disk.LOCK_SH | disk.LOCK_NB)
         return False
     except BlockingIOError:
         return True
     finally:
-        os.close(fd)
+        disk.close(fd)
 
 
 class Lease:
@@ -116,7 +106,7 @@ class Lease:
     def _forget_in_fork(self) -> None:
         """In forks the program makes itself: their life says nothing about the program's."""
         if self.fd >= 0 and os.getpid() != self._owner:
-            os.close(self.fd)
+            disk.close(self.fd)
             self.fd = -1
 
     def pass_on(self) -> int:
@@ -127,7 +117,7 @@ class Lease:
     def release(self) -> None:
         """Let go. Forked children that hold it too keep it held."""
         if self.fd >= 0:
-            os.close(self.fd)
+            disk.close(self.fd)
             self.fd = -1
 
 
@@ -147,7 +137,7 @@ def acquire(home: Home, run: str) -> Lease:
 def lease_identity(lease: Lease) -> None:
     """Write who holds the lease into its file: this process."""
     text = (process_identity(os.getpid()) or "").encode()
-    os.pwrite(lease.fd, text.ljust(160), 0)
+    disk.pwrite(lease.fd, text.ljust(160), 0)
 
 
 def adopt(run: str, fd: int) -> Lease:
@@ -167,7 +157,7 @@ def is_alive(home: Home, run: str) -> bool:
 def require_unused(home: Home) -> None:
     """Raises `Locked` while any run of the store is alive, or somebody reads it."""
     with home.held("leases") as directory:
-        for name in os.listdir(directory):
+        for name in disk.listdir(directory):
             if name.endswith(".lock") and _held(directory, name):
                 who = "the store is being read" if name.startswith("reader-") else f"run {name[:-5]} is alive"
                 raise errors.Locked(who, hint="wait until it ends, or stop it first")
@@ -217,20 +207,20 @@ def release_reader(home: Home, lease: Lease | None) -> None:
     """Let go of a reader's lease and remove its file."""
     if lease is not None:
         with contextlib.suppress(OSError), home.held("leases") as directory:
-            os.unlink(lease.name, dir_fd=directory)
+            disk.unlink(lease.name, dir_fd=directory)
         lease.release()
 
 
 def readers(home: Home) -> Iterator[str]:
     """Names of the reader leases that are held; files of dead readers are removed."""
     with home.held("leases") as directory:
-        for name in sorted(os.listdir(directory)):
+        for name in sorted(disk.listdir(directory)):
             if name.startswith("reader-") and name.endswith(".lock"):
                 if _held(directory, name):
                     yield name
                 else:
                     with contextlib.suppress(FileNotFoundError):
-                        os.unlink(name, dir_fd=directory)
+                        disk.unlink(name, dir_fd=directory)
 
 
 def mark_end(home: Home, run: str, exit_status: int | None, finished: bool) -> None:
@@ -243,8 +233,8 @@ def mark_end(home: Home, run: str, exit_status: int | None, finished: bool) -> N
 def clear_end(home: Home, run: str) -> None:
     """The run goes on after all: it was restored."""
     with home.held("leases") as directory, contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{run}.end", dir_fd=directory)
-        os.fsync(directory)
+        disk.unlink(f"{run}.end", dir_fd=directory)
+        disk.fsync(directory)
 
 
 def end(home: Home, run: str) -> tuple[bool, int | None] | None:

@@ -16,7 +16,7 @@ import contextlib
 import os
 
 from forkpoint.errors import IntegrityError
-from forkpoint.journal import durable, lease
+from forkpoint.journal import disk, durable, lease
 from forkpoint.journal.home import Home, is_id
 from forkpoint.journal.runs import RunInfo
 
@@ -68,16 +68,16 @@ def complete(home: Home) -> bool:
     """Whether the files tell of every run the journal knows: it is empty, or they were written from it."""
     with home.held("leases") as directory:
         try:
-            os.stat(_MARK, dir_fd=directory, follow_symlinks=False)
+            disk.stat(_MARK, dir_fd=directory, follow_symlinks=False)
             return True
         except FileNotFoundError:
             pass
     with home.held() as root:
-        return "journal.db" not in os.listdir(root)
+        return "journal.db" not in disk.listdir(root)
 
 
 def mark(home: Home) -> None:
     """From now on the files tell of every run there ever was."""
     with home.held("leases") as directory, contextlib.suppress(FileExistsError):
-        os.close(durable.create_file(directory, _MARK))
-        os.fsync(directory)
+        disk.close(durable.create_file(directory, _MARK))
+        disk.fsync(directory)

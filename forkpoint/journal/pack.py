@@ -32,13 +32,12 @@ forgetting once the run's lease is gone.
 from __future__ import annotations
 
 import contextlib
-import os
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from forkpoint import faultpoints, model
-from forkpoint.journal import codec, durable, known, manifest, pack_place, record, seal
+from forkpoint.journal import codec, disk, durable, known, manifest, pack_place, record, seal
 from forkpoint.journal.handover import PackInfo
 from forkpoint.journal.home import Home, is_id, new_id
 from forkpoint.journal.runs import RunInfo
@@ -77,6 +76,7 @@ class Records:
         self._temporary = f"{owner}.{pack}"
         self._gathered = memoryview(bytearray(2 * _BUFFER_BYTES))
         self._gathered_bytes = 0
+        self._aside: bytes | memoryview = b""
         self._offset = 0
         self._begun = 0
         with home.held("tmp") as directory:
@@ -84,16 +84,32 @@ class Records:
         header = HEADER.pack(HEADER_MAGIC, VERSION, bytes.fromhex(home.store), bytes.fromhex(pack))
         self._append(header + home.seal.tag("pack header", header))
 
-    def _append(self, data: bytes | bytearray | memoryview) -> None:
-        self._offset += len(data)
-        end = self._gathered_bytes + len(data)
-        if end > len(self._gathered):
+    def _copied(self, data: bytes | bytearray | memoryview) -> bytes | memoryview:
+        """A copy of `data` that stays as it is until the next one: where a record of it would lie, behind its head."""
+        if self._gathered_bytes + record.HEAD_BYTES + len(data) > len(self._gathered):
             self._flush()
+        at = self._gathered_bytes + record.HEAD_BYTES
+        if at + len(data) > len(self._gathered):
+            self._aside = bytes(data)
+        else:
+            self._aside = self._gathered[at : at + len(data)]
+            self._aside[:] = data
+        return self._aside
+
+    def _append(self, head: bytes, data: bytes | bytearray | memoryview = b"") -> None:
+        size = len(head) + len(data)
+        self._offset += size
+        if self._gathered_bytes + size > len(self._gathered):
+            self._flush()
+            durable.write_all(self._fd, head)
             durable.write_all(self._fd, data)
             return
-        self._gathered[self._gathered_bytes : end] = data
-        self._gathered_bytes = end
-        if end >= _BUFFER_BYTES:
+        at = self._gathered_bytes + len(head)
+        self._gathered[self._gathered_bytes : at] = head
+        if data is not self._aside:  # else it lies there
+            self._gathered[at : at + len(data)] = data
+        self._gathered_bytes += size
+        if self._gathered_bytes >= _BUFFER_BYTES:
             self._flush()
 
     def _flush(self) -> None:
@@ -118,7 +134,7 @@ class Records:
         if meanwhile is not None:
             durable.begin_writeback(self._fd, self._begun, self._offset - self._begun)
             meanwhile()
-        os.fdatasync(self._fd)
+        disk.fdatasync(self._fd)
         faultpoints.reach("pack.synced")
         self._rename()
         self._close()
@@ -130,8 +146,7 @@ class Records:
         head, stored = record.make(self._home.seal, self._encoder, type, data, digest, itemsize)
         if type != record.INDEX:
             self._entries.append((self._home.seal.chunk_id(digest), at, len(stored), type))
-        self._append(head)
-        self._append(stored)
+        self._append(head, stored)
         return at
 
     def _append_index(self) -> None:
@@ -148,23 +163,23 @@ class Records:
             durable.make_directory(packs, self.pack[:2])
             target = durable.open_directory(packs, self.pack[:2])
             try:
-                os.rename(self._temporary, self.pack, src_dir_fd=source, dst_dir_fd=target)
+                disk.rename(self._temporary, self.pack, src_dir_fd=source, dst_dir_fd=target)
                 faultpoints.reach("pack.renamed")
-                os.fsync(target)
+                disk.fsync(target)
             finally:
-                os.close(target)
+                disk.close(target)
         faultpoints.reach("pack.directory-synced")
 
     def _close(self) -> None:
         if self._fd >= 0:
-            os.close(self._fd)
+            disk.close(self._fd)
             self._fd = -1
 
     def abandon(self) -> None:
         """Give the unfinished file up."""
         self._close()
         with contextlib.suppress(OSError), self._home.held("tmp") as directory:
-            os.unlink(self._temporary, dir_fd=directory)
+            disk.unlink(self._temporary, dir_fd=directory)
 
 
 class PackWriter(Records):
@@ -185,8 +200,7 @@ class PackWriter(Records):
 
     def put(self, data: bytes | bytearray | memoryview, kind: Literal["objects", "buffer"], itemsize: int = 1) -> bytes:
         """Store one chunk, unless it is stored already, and return its id. At most `RECORD_BYTES_MAX` bytes."""
-        # A copy that fits the cache: memory shared with the program moves on between hashing and writing.
-        data = bytes(data)
+        data = self._copied(data)  # memory shared with the program moves on between hashing and writing
         digest = seal.digest(data)
         id = self._home.seal.chunk_id(digest)
         if id not in self._placed:
@@ -238,4 +252,4 @@ class PackWriter(Records):
         super().abandon()
         *directories, name = pack_place.parts(self.pack)
         with contextlib.suppress(OSError), self._home.held(*directories) as directory:
-            os.unlink(name, dir_fd=directory)
+            disk.unlink(name, dir_fd=directory)

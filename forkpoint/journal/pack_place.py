@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from forkpoint import errors
+from forkpoint.journal import disk
 from forkpoint.journal.home import Home, is_id
 
 
@@ -25,6 +24,6 @@ def size(home: Home, pack: str) -> int | None:
     *directories, name = parts(pack)
     try:
         with home.held(*directories) as directory:
-            return os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+            return disk.stat(name, dir_fd=directory, follow_symlinks=False).st_size
     except OSError:
         return None

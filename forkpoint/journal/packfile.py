@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import OrderedDict
 from typing import Self
 
 from forkpoint import errors
-from forkpoint.journal import durable, manifest, pack, pack_place, record, seal
+from forkpoint.journal import disk, durable, manifest, pack, pack_place, record, seal
 from forkpoint.journal.home import Home, is_id
 from forkpoint.journal.plan import RestorePlan
 
 _OPEN_PACKS_MAX = 32
+_NOT_THE_PACKS_FAULT = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES, errno.EPERM)
 
 
 class Survey:
@@ -31,7 +33,10 @@ class Survey:
 
 
 class PackFile:
-    """One pack, open for reading. Raises `IntegrityError` when it is missing or not a pack of this store."""
+    """One pack, open for reading. Raises `IntegrityError` when it is missing or not a pack of this store, and a plain
+    `ForkpointError` when this process cannot open it, which says nothing about the pack: repair and rotation must not
+    take it for lost.
+    """
 
     def __init__(self, home: Home, name: str) -> None:
         self.name = name
@@ -41,11 +46,14 @@ class PackFile:
         self.index_problem = ""
         try:
             with home.held() as root:
-                self._fd = durable.open_beneath(root, pack_place.parts(name), os.O_RDONLY | os.O_NONBLOCK)
+                found = durable.open_beneath(root, pack_place.parts(name), os.O_RDONLY | os.O_NONBLOCK)
+                self._fd = durable.apart(found)  # the numbers of a program that is being restored are its own
         except OSError as error:
+            if error.errno in _NOT_THE_PACKS_FAULT:
+                raise errors.ForkpointError(f"pack {name} cannot be opened: {error.strerror}") from error
             raise errors.IntegrityError(f"pack {name}: {error.strerror}") from None
         try:
-            facts = os.fstat(self._fd)
+            facts = disk.fstat(self._fd)
             self.size = facts.st_size
             if not stat.S_ISREG(facts.st_mode):
                 raise errors.IntegrityError(f"pack {name} is not a regular file")
@@ -62,7 +70,7 @@ class PackFile:
     def close(self) -> None:
         """Let go of the file."""
         if self._fd >= 0:
-            os.close(self._fd)
+            disk.close(self._fd)
             self._fd = -1
 
     def _head_at(self, offset: int) -> record.Head:
@@ -217,7 +225,14 @@ class PackReader:
 
 
 def survey(home: Home, name: str) -> Survey:
-    """The survey of a pack that may be missing: then its size is -1."""
+    """The survey of a pack that may be missing: then its size is -1. One with damage is looked at twice: a read may
+    fail once, and damage counts for good.
+    """
+    found = _surveyed(home, name)
+    return _surveyed(home, name) if found.problems else found
+
+
+def _surveyed(home: Home, name: str) -> Survey:
     try:
         with PackFile(home, name) as file:
             return file.survey()
@@ -229,8 +244,8 @@ def all_packs(home: Home) -> list[str]:
     """The ids of every pack file there is, whoever refers to it."""
     found: list[str] = []
     with home.held("packs") as packs:
-        for group in sorted(os.listdir(packs)):
+        for group in sorted(disk.listdir(packs)):
             if len(group) == 2:
                 with home.held("packs", group) as directory:
-                    found += [name for name in sorted(os.listdir(directory)) if is_id(name) and name[:2] == group]
+                    found += [name for name in sorted(disk.listdir(directory)) if is_id(name) and name[:2] == group]
     return found

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from forkpoint.errors import IntegrityError
-from forkpoint.journal import durable, seal
+from forkpoint.journal import disk, durable, seal
 from forkpoint.journal.home import Home
 
 NAME = "quarantine"
@@ -41,10 +41,10 @@ def notes(home: Home, present: set[str]) -> list[str]:
     """A sentence for each directory of it; restore points that are `present` again were not lost."""
     said = []
     with home.held() as root:
-        if NAME not in os.listdir(root):
+        if NAME not in disk.listdir(root):
             return []
     with home.held(NAME) as directory:
-        names = sorted(os.listdir(directory))
+        names = sorted(disk.listdir(directory))
     for name in names:
         lost = [reference for id, reference in _lost(home, name) if id not in present]
         what = f"; lost with it: restore points {', '.join(lost)}" if lost else ""

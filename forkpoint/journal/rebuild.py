@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 from forkpoint import errors
@@ -20,13 +21,20 @@ class Found:
 
 
 def _read(home: Home, pack: str) -> Found | None:
-    try:
-        with packfile.PackFile(home, pack) as file:
-            for id, (_offset, _stored, type) in file.entries().items():
-                if type == record.MANIFEST:
-                    return Found(file.envelope(id), id, file.size)
-    except errors.IntegrityError:
-        pass
+    """None where there is no restore point in it. Tried twice: a disk may fail once, and what is passed over here but
+    found whole later would be in no journal, without a word.
+    """
+    for _ in range(2):
+        with contextlib.suppress(errors.IntegrityError):
+            return _read_once(home, pack)
+    return None
+
+
+def _read_once(home: Home, pack: str) -> Found | None:
+    with packfile.PackFile(home, pack) as file:
+        for id, (_offset, _stored, type) in file.entries().items():
+            if type == record.MANIFEST:
+                return Found(file.envelope(id), id, file.size)
     return None
 
 

@@ -22,6 +22,7 @@ from forkpoint.journal import (
     cipher,
     columns,
     connection,
+    disk,
     handover,
     home,
     known,
@@ -63,7 +64,7 @@ def rekey(path: str, old: Home | None = None, *, encrypt: bool = False) -> Rekey
         if old is None or not old.encrypted:
             _require_nothing_beside(path)
     new = home.successor(path, encrypted=encrypted)
-    with new.writer_lock():
+    with new.writer_lock(), connection.errors_in_words(new):
         lease.require_unused(new)
         names = packfile.all_packs(new)
         done, lost = _copy(new, Packs(new, names, old.seal if old else None))
@@ -83,7 +84,7 @@ def rekey(path: str, old: Home | None = None, *, encrypt: bool = False) -> Rekey
 def _require_nothing_beside(path: str) -> None:
     """What a store holds for people, and nobody writes anew, must not stay in the clear in one that is encrypted."""
     for name in ("aside", quarantine.NAME):
-        if os.path.lexists(os.path.join(path, name)):
+        if disk.lexists(os.path.join(path, name)):
             raise errors.UsageError(
                 f"{path}/{name} holds files in the clear, which would stay so in an encrypted store",
                 hint="move it out of the store first, or delete it",
@@ -142,7 +143,7 @@ def _sweep(new: Home, packs: list[str]) -> None:
     for name in packs:
         _remove(new, f"packs/{name[:2]}", (name,))
     with new.held("leases") as directory:
-        sealed = [name for name in os.listdir(directory) if not name.endswith((".lock", ".end"))]
+        sealed = [name for name in disk.listdir(directory) if not name.endswith((".lock", ".end"))]
     _remove(new, "leases", sealed)
 
 
@@ -150,5 +151,5 @@ def _remove(store: Home, directory: str, names: tuple[str, ...] | list[str]) -> 
     with store.held(*filter(None, directory.split("/"))) as held:
         for name in names:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(name, dir_fd=held)
-        os.fsync(held)
+                disk.unlink(name, dir_fd=held)
+        disk.fsync(held)

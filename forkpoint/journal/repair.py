@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Container, Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from forkpoint.journal import (
     anchor,
     columns,
     connection,
+    disk,
     handover,
     holders,
     known,
@@ -34,6 +34,7 @@ from forkpoint.journal import (
     pack_place,
     packfile,
     quarantine,
+    record,
     rows,
     verify,
 )
@@ -83,6 +84,8 @@ def repair(home: Home, *, accept_rollback: bool = False, dry_run: bool = False) 
     """Make the store good. Raises `Locked` while it is used, `IntegrityError` for a store older than its anchor."""
     with home.writer_lock(), connection.errors_in_words(home):
         lease.require_unused(home)
+        if not dry_run:
+            _sync_names(home)
         with Reader(home, accept_rollback=accept_rollback, locked=True) as reader:
             found = _look(reader)
             place = None
@@ -107,6 +110,17 @@ def _plain(lost: Lost) -> dict[str, Any]:
     return {"id": lost.id, "ref": lost.reference, "variables": list(lost.variables)}
 
 
+def _sync_names(home: Home) -> None:
+    """A pack that another repair put in the place of a damaged one, but whose directory it could not sync, looks sound
+    until the power fails: then the damaged one is back.
+    """
+    with home.held("packs") as packs:
+        for group in (name for name in disk.listdir(packs) if len(name) == 2):
+            with home.held("packs", group) as directory:
+                disk.fsync(directory)
+        disk.fsync(packs)
+
+
 def _look(reader: Reader) -> _Findings:
     home = reader.home
     points = reader.points()
@@ -126,10 +140,16 @@ def _look(reader: Reader) -> _Findings:
             missing = holders.missing(holders.holders(reader, point, surveys), point, whole)
         except errors.IntegrityError:
             missing = {b"": (verify.EVERYTHING,)}
+        if point.manifest_id is not None and point.manifest_id not in whole[point.pack]:
+            missing = {**missing, point.manifest_id: (verify.EVERYTHING,)}
         if missing:
             lost.append(Lost(point.id, point.reference, verify.all_names(missing.values())))
         else:
             kept.append(point)
+    manifests = {point.manifest_id for point in points}
+    for records in contents.values():  # what never was a restore point would be one where there is no anchor
+        for id in [id for id, (_, entry) in records.items() if entry[2] == record.MANIFEST and id not in manifests]:
+            del records[id]
     return _Findings(reader, damages, tuple(kept), tuple(lost), contents)
 
 
@@ -140,9 +160,9 @@ def _put_packs_aside(home: Home, found: _Findings, aside: int) -> None:
             if records:
                 _replace(home, name, records, directory, aside)
             else:
-                os.rename(name, name, src_dir_fd=directory, dst_dir_fd=aside)
-                os.fsync(aside)
-                os.fsync(directory)
+                disk.rename(name, name, src_dir_fd=directory, dst_dir_fd=aside)
+                disk.fsync(aside)
+                disk.fsync(directory)
 
 
 def _replace(
@@ -157,8 +177,8 @@ def _replace(
                 if source not in opened:
                     opened[source] = files.enter_context(packfile.PackFile(home, source))
                 successor.copy(id, entry[2], opened[source].raw(entry))
-        os.link(name, name, src_dir_fd=directory, dst_dir_fd=aside, follow_symlinks=False)
-        os.fsync(aside)
+        disk.link(name, name, src_dir_fd=directory, dst_dir_fd=aside, follow_symlinks=False)
+        disk.fsync(aside)
         faultpoints.reach("repair.pack-linked")
         successor.publish()
     except BaseException:

@@ -16,10 +16,9 @@ Files nobody refers to (of children that died) are swept when their run's lease 
 from __future__ import annotations
 
 import contextlib
-import os
 
 from forkpoint import errors, faultpoints, limits
-from forkpoint.journal import anchor, connection, known, lease, pack_place, room, schema, seal
+from forkpoint.journal import anchor, connection, disk, known, lease, pack_place, room, schema, seal
 from forkpoint.journal.home import Home, fill_reserve, free_reserve, is_id, new_id
 
 TYPE_CHECKING = False
@@ -141,9 +140,12 @@ def _merge_gap(db: connection.Connection, home: Home, rows: list[Any]) -> None:
 
 
 def _dead_packs(db: connection.Connection, remaining: Iterable[Any]) -> list[str]:
-    """Packs no remaining restore point needs and no plan has condemned yet."""
+    """Packs no remaining restore point needs and no plan has condemned yet. In a damaged journal there are names that
+    are none: they lead to no file.
+    """
     needed = {pack for row in remaining for pack in row["packs"].split()}
-    return [row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NULL") if row["id"] not in needed]
+    listed = [row["id"] for row in db.execute("SELECT id FROM pack WHERE plan IS NULL")]
+    return [pack for pack in listed if is_id(pack) and pack not in needed]
 
 
 def _write_plan(
@@ -214,8 +216,8 @@ def _delete_files(db: connection.Connection, home: Home, packs: list[str], resul
         *directories, name = pack_place.parts(pack)
         size = pack_place.size(home, pack)
         with contextlib.suppress(FileNotFoundError), home.held(*directories) as directory:
-            os.unlink(name, dir_fd=directory)
-            os.fsync(directory)
+            disk.unlink(name, dir_fd=directory)
+            disk.fsync(directory)
             result.packs.append(pack)
             result.bytes_freed += size or 0
 
@@ -223,12 +225,12 @@ def _delete_files(db: connection.Connection, home: Home, packs: list[str], resul
 def _sweep(db: connection.Connection, home: Home, result: Forgotten) -> None:
     """Remove what dead children left: unfinished packs, unnamed packs, caches of commits that never were."""
     with home.held("tmp") as directory:
-        for name in os.listdir(directory):
+        for name in disk.listdir(directory):
             run = name.partition(".")[0]
             if not (is_id(run) and lease.is_alive(home, run)):
                 _sweep_file(directory, name, result)
     with home.held("leases") as directory:
-        for name in os.listdir(directory):
+        for name in disk.listdir(directory):
             run, _, rest = name.partition(".known.")
             if rest and not lease.is_alive(home, run):
                 _sweep_file(directory, name, None)
@@ -257,7 +259,7 @@ def _sweep_file_logs(db: connection.Connection, home: Home) -> None:
     from forkpoint.journal import filelog
 
     with home.held("leases") as directory:
-        noted = {name.partition(".")[0] for name in os.listdir(directory) if f".{filelog.FILES}" in name}
+        noted = {name.partition(".")[0] for name in disk.listdir(directory) if f".{filelog.FILES}" in name}
     restorable = {row["run"] for row in db.execute("SELECT DISTINCT run FROM point")}
     for run in noted - restorable:
         if is_id(run) and not lease.is_alive(home, run):
@@ -266,8 +268,8 @@ def _sweep_file_logs(db: connection.Connection, home: Home) -> None:
 
 def _sweep_file(directory: int, name: str, result: Forgotten | None) -> None:
     with contextlib.suppress(OSError):
-        size = os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
-        os.unlink(name, dir_fd=directory)
+        size = disk.stat(name, dir_fd=directory, follow_symlinks=False).st_size
+        disk.unlink(name, dir_fd=directory)
         if result is not None:
             result.swept.append(name)
             result.bytes_freed += size
@@ -307,7 +309,7 @@ def forget(home: Home, policy: Policy, *, run: str | None = None, dry_run: bool 
 @contextlib.contextmanager
 def _room(home: Home) -> Iterator[None]:
     """Give the reserve back where the disk is full, and set it aside again afterwards."""
-    facts = os.statvfs(home.path)
+    facts = disk.statvfs(home.path)
     with home.held() as root:
         if facts.f_bavail * facts.f_frsize < (1 << 20) or not facts.f_favail:
             free_reserve(root)

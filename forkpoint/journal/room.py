@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from forkpoint import limits
+from forkpoint.journal import disk
 
 
 def free(path: str) -> tuple[int, int]:
     """(bytes free, bytes that should stay free) on the filesystem of `path`."""
-    facts = os.statvfs(path)
+    facts = disk.statvfs(path)
     floor = max(limits.FREE_BYTES_MIN, int(limits.FREE_SHARE_MIN * facts.f_blocks * facts.f_frsize))
     return facts.f_bavail * facts.f_frsize, floor
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from forkpoint import errors
-from forkpoint.journal import durable, manifest, pack, pack_place, record, seal
+from forkpoint.journal import disk, durable, manifest, pack, pack_place, record, seal
 from forkpoint.journal.home import Home
 
 Place = tuple[str, int]
@@ -44,7 +44,7 @@ class Packs:
         except errors.IntegrityError:
             pass  # what came before the damage can still be used
         finally:
-            os.close(fd)
+            disk.close(fd)
 
     def _open(self, name: str) -> int:
         with self._home.held() as root:
@@ -62,7 +62,7 @@ class Packs:
                 raise errors.IntegrityError(f"pack {name}, offset {offset}: another record than before")
             return head, self._payload(fd, offset, head)
         finally:
-            os.close(fd)
+            disk.close(fd)
 
     def _head(self, raw: bytes) -> record.Head | None:
         try:

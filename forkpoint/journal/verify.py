@@ -7,11 +7,10 @@ that suffer; nothing found means that each byte that matters was read and is wha
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable
 
 from forkpoint import errors
-from forkpoint.journal import connection, holders, lease, packfile, quarantine, seal
+from forkpoint.journal import connection, disk, holders, lease, packfile, quarantine, seal
 from forkpoint.journal.home import Home
 from forkpoint.journal.points import Damage, Point
 from forkpoint.journal.reader import Reader
@@ -79,7 +78,7 @@ def examine(reader: Reader, points: tuple[Point, ...], surveys: holders.Surveys,
 
 def _anchor(reader: Reader) -> list[Damage]:
     """A file that is there and cannot be believed; none at all is what a copy has."""
-    if reader.anchored or not os.path.lexists(reader.home.anchor_path):
+    if reader.anchored or not disk.lexists(reader.home.anchor_path):
         return []
     return [Damage("the anchor is as written", f"{reader.home.anchor_path} is damaged, or another store's")]
 

@@ -7,10 +7,9 @@ COMMIT nothing can fail the commit any more.
 from __future__ import annotations
 
 import contextlib
-import os
 
 from forkpoint import errors, faultpoints
-from forkpoint.journal import anchor, connection, known, pack_place, rows
+from forkpoint.journal import anchor, connection, disk, known, pack_place, rows
 from forkpoint.journal.handover import PackInfo
 from forkpoint.journal.home import Home
 
@@ -82,10 +81,10 @@ def commit(
     connection.commit(db)
     faultpoints.reach("committer.committed")
     # It stands: anchor and cache only help, and must not make a success a failure.
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, errors.ForkpointError):
         anchor.write(home, anchor.Anchor(number, tag, info.point, info.pack))
     faultpoints.reach("committer.anchored")
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, errors.ForkpointError):
         known.advance(home, info.run, info.point)
     return int(seq)
 
@@ -112,4 +111,4 @@ def remove_pack(home: Home, info: PackInfo) -> None:
     with contextlib.suppress(OSError):
         known.drop(home, info.run, info.point)
         with home.held("packs", info.pack[:2]) as directory:
-            os.unlink(info.pack, dir_fd=directory)
+            disk.unlink(info.pack, dir_fd=directory)

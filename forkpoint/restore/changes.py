@@ -1,7 +1,8 @@
 """What is different now from when a restore point was made: sources, packages, Python; in words, none for no change.
 
-The restored program goes on with the code and the objects it had, so no difference makes a restore wrong by itself;
-but who starts a program again after changing it means the changed one.
+The restored program goes on with the code and the objects it had, so its own sources make no restore wrong; but who
+starts a program again after changing it means the changed one. Libraries are imported anew: those of another version
+may do otherwise with the objects of this one.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ def own(provenance: Mapping[str, Any]) -> tuple[str, ...]:
 def packages(provenance: Mapping[str, Any]) -> tuple[str, ...]:
     """Libraries of another version than the restore point's.
 
-    A library's own `__version__` is asked only where its files have changed: that takes importing it, in a process of
-    its own.
+    A library's own `__version__` is asked only where its files have changed, or what the installer left beside them
+    tells another one: that takes importing it, in a process of its own.
     """
     versions: Mapping[str, str] = provenance.get("packages", {})
+    own_sources: Mapping[str, str] = provenance.get("sources", {})
     paths = {
         name: path
         for name, (path, *was) in provenance.get("package_files", {}).items()
-        if name in versions and facts.file_facts(path) != tuple(was)
+        if name in versions
+        and os.path.realpath(path) not in own_sources
+        and (facts.file_facts(path) != tuple(was) or facts.installed(path, name) not in (None, versions[name]))
     }
     now = _asked(paths) if paths else {}
     return tuple(

@@ -23,12 +23,8 @@ class ChildSide:
 
     def __init__(self, report_fd: int, page: SharedPage) -> None:
         self.report_fd = report_fd
-        """Where the one report goes; stays open across exec."""
+        """Where the one report goes; the committer gets it, too."""
         self._page = page
-
-    def at_work(self) -> None:
-        """Tell the program which process this is."""
-        self._page.set_worker(os.getpid())
 
     def nearly_done(self) -> None:
         """Tell the program what CPU time this has taken."""
@@ -43,23 +39,14 @@ Body = Callable[[ChildSide], object]
 
 
 def live(side: ChildSide, body: Body, deadline_seconds: float) -> NoReturn:
-    """Run `body` to its end: it execs the committer, returns a `Report`, or raises.
+    """Run `body` to its end: it ends with the committer, returns a `Report`, or raises.
 
     `Refused` is answered with N and its reason, any other exception with F, message and where it came from. Whatever
     happens, this process ends here, by `_exit` or by SIGKILL at the deadline.
     """
-    try:
-        _native.work(lambda: _work(side, body), deadline_seconds)
-    except OSError as problem:
-        report.send(side.report_fd, Report("F", message=f"no process for the commit: {problem}"))
-    finally:
-        os._exit(os.EX_OSERR)
-
-
-def _work(side: ChildSide, body: Body) -> NoReturn:
     status = os.EX_SOFTWARE
     try:
-        side.at_work()
+        _native.die_after(deadline_seconds)
         _free_locks_of_other_threads()
         answer = body(side)
         if not isinstance(answer, Report):

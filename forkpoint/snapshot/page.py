@@ -11,9 +11,9 @@ _LAYOUT: Final = struct.Struct("=ddddd")
 _TOLD: Final = _LAYOUT.size
 """Offset of the flag byte: zero until the five numbers before it are written."""
 
-_WORKER: Final = struct.Struct("=qd")
-_WORKER_OFFSET: Final = 64
-assert _WORKER_OFFSET > _TOLD, "the program's and the child's part do not overlap"
+_CPU: Final = struct.Struct("=d")
+_CPU_OFFSET: Final = 64
+assert _CPU_OFFSET > _TOLD, "the program's and the child's part do not overlap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Split:
 
 
 class SharedPage:
-    """An anonymous shared page. The program tells the child, once, how long it was stopped; the child tells the program
-    which process works for it (the forked one only keeps, see native/keeper.c), and at its end what that took.
+    """An anonymous shared page. The program tells the child, once, how long it was stopped; the child tells the
+    program, at its end, what CPU time it took.
     """
 
     __slots__ = ("_page",)
@@ -47,22 +47,13 @@ class SharedPage:
         """The times, or zeros when they were not told (yet)."""
         return Split(*_LAYOUT.unpack_from(self._page)) if self._page[_TOLD] else Split()
 
-    def set_worker(self, pid: int) -> None:
-        """In the child: `pid` is at work."""
-        _WORKER.pack_into(self._page, _WORKER_OFFSET, pid, 0.0)
-
-    def worker(self) -> int:
-        """The process at work, or 0 when there is none yet."""
-        pid, _ = _WORKER.unpack_from(self._page, _WORKER_OFFSET)
-        return int(pid)
-
     def set_cpu(self, seconds: float) -> None:
         """In the child: the CPU time it has used."""
-        _WORKER.pack_into(self._page, _WORKER_OFFSET, self.worker(), seconds)
+        _CPU.pack_into(self._page, _CPU_OFFSET, seconds)
 
     def cpu(self) -> float:
         """The CPU time that the child has said it used; 0.0 when it has not."""
-        _, seconds = _WORKER.unpack_from(self._page, _WORKER_OFFSET)
+        (seconds,) = _CPU.unpack_from(self._page, _CPU_OFFSET)
         return float(seconds)
 
     def close(self) -> None:

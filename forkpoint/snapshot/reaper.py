@@ -25,6 +25,11 @@ _POLL_SECONDS: Final = 0.05
 _HEAD_START_SECONDS: Final = 0.1
 """The child's own deadline began with the fork, ours when it was over."""
 
+_PIPE_SECONDS: Final = 30.0
+"""How long after the child's end its committer may still have the pipe: it is killed once its memory has been
+given back, which takes seconds where there is much. Longer has it only who got it from the program's own code.
+"""
+
 
 class ChildHandle:
     """One forked child as the program knows it. Useless (`?`) in any other process, such as the program's own forks.
@@ -34,8 +39,8 @@ class ChildHandle:
     """
 
     __slots__ = (
-        "_cpu", "_deadline", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report", "_silent",
-        "staged",
+        "_cpu", "_deadline", "_ended", "_hang", "_killed", "_owner", "_page", "_pid", "_pidfd", "_pipe", "_report",
+        "_silent", "_until", "staged",
     )  # fmt: skip
 
     def __init__(
@@ -58,6 +63,9 @@ class ChildHandle:
         self._report: Report | None = None
         self._cpu = 0.0
         self._killed = ""
+        self._ended = ""
+        """How the child ended, once it has. Its committer may live a little longer."""
+        self._until = 0.0
         self._silent = False
         self._owner = os.getpid()
         _living.append(self)
@@ -92,11 +100,11 @@ class ChildHandle:
         if not self.gone:
             self._receive()
             self._collect()
-        if self._report is None and not self._killed:
+        if self._report is None and not self._killed and not self._ended:
             now = time.monotonic()
             if now > self._deadline:
                 self.kill("killed at its deadline")
-            elif self._hang.hangs(self._page.worker() or self._pid, now):
+            elif self._hang.hangs(self._pid, now):
                 self.kill("killed, as it hung on a lock that another thread of the program held")
         return self._report
 
@@ -108,12 +116,12 @@ class ChildHandle:
             if until is not None and now >= until:
                 return None
             pause = LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - now)
-            self._sleep(min(pause, max(self._deadline - now, 0.0)) if not self._killed else pause)
+            self._sleep(pause if self._killed or self._ended else min(pause, max(self._deadline - now, 0.0)))
         return found
 
     def kill(self, why: str = "killed") -> None:
         """End the child now; what it had not made durable is not there. `poll` then answers `?` with `why`."""
-        if self.gone or self._owner != os.getpid():
+        if self.gone or self._ended or self._owner != os.getpid():
             return
         self._killed = why
         with contextlib.suppress(ProcessLookupError):
@@ -130,20 +138,21 @@ class ChildHandle:
                 self._report = report.decode(record)
 
     def _collect(self) -> None:
-        """If the child is gone, free all that was held for it; without a record its outcome is unknown."""
-        by, number = (os.P_PIDFD, self._pidfd) if self._pidfd >= 0 else (os.P_PID, self._pid)
-        try:
-            ended = os.waitid(by, number, os.WEXITED | os.WNOHANG | _WALL)
-        except ChildProcessError:
-            how = "somebody else collected it"
-        else:
-            if ended is None:
-                return
-            in_time = time.monotonic() < self._deadline - _HEAD_START_SECONDS
-            how = _in_words(ended) if in_time else "killed at its deadline"
+        """If the child is gone, free all that was held for it; without a record its outcome is unknown.
+
+        Not before the end of the pipe: a committer that outlived the child would make an older state the newest, behind
+        the commit that the program begins next (stress/model/handover.pml).
+        """
+        if not self._ended:
+            self._ended = self._end()
+            self._until = time.monotonic() + _PIPE_SECONDS
+        if not self._ended:
+            return
         self._receive()  # What it wrote between the look before and its end.
         if self._report is None:
-            self._report = Report("?", message=f"the child ended without a report ({self._killed or how})")
+            if not self._silent and time.monotonic() < self._until:
+                return
+            self._report = Report("?", message=f"the child ended without a report ({self._killed or self._ended})")
         _living.remove(self)
         self._pid = 0
         self._pipe.close()
@@ -153,14 +162,26 @@ class ChildHandle:
             os.close(self._pidfd)
             self._pidfd = -1
 
+    def _end(self) -> str:
+        """How the child ended, in words; nothing while it lives."""
+        by, number = (os.P_PIDFD, self._pidfd) if self._pidfd >= 0 else (os.P_PID, self._pid)
+        try:
+            ended = os.waitid(by, number, os.WEXITED | os.WNOHANG | _WALL)
+        except ChildProcessError:
+            return "somebody else collected it"
+        if ended is None:
+            return ""
+        in_time = time.monotonic() < self._deadline - _HEAD_START_SECONDS
+        return _in_words(ended) if in_time else "killed at its deadline"
+
     def _sleep(self, seconds: float) -> None:
         """Until the pipe or the child has news, or `seconds` are over. Signals of the program are handled meanwhile."""
         poller = select.poll()
         if not self._silent:
             poller.register(self._pipe.reader, select.POLLIN)
-        if self._pidfd >= 0:
+        if self._pidfd >= 0 and not self._ended:
             poller.register(self._pidfd, select.POLLIN)
-        else:
+        elif self._pidfd < 0:
             seconds = min(seconds, _POLL_SECONDS)
         poller.poll(1000 * seconds + 1)
 
@@ -175,7 +196,7 @@ def collect() -> None:
 
 
 def _in_words(ended: os.waitid_result) -> str:
-    """The keeper passes on how its worker ended: 128 + n for signal n (native/keeper.c)."""
+    """The child passes on how its committer ended: 128 + n for signal n (native/beside.c)."""
     signum = ended.si_status if ended.si_code != os.CLD_EXITED else ended.si_status - 128
     if signum > 0:
         try:

@@ -7,7 +7,8 @@ the one before is used.
 
 Memory that is no buffer is only copied while the program has no other thread: in malloc's own memory what such a thread
 writes between the copy and the fork would leave half of it from before and half from after. What the C library keeps
-of freed memory is such memory: it is given back before a fork (native/heap.c) until the arena has room for it too.
+of freed memory is left out of the fork then, where it can be found (native/heap.c). Where it cannot, it is given back
+before a fork until the arena has room for it too.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from forkpoint import _native
-from forkpoint.limits import ARENA_PATIENCE, STAGING_SHARE_MAX
+from forkpoint.limits import ARENA_PATIENCE, STAGING_SHARE_MAX, UNSTAGED_COMMITS
 from forkpoint.snapshot import hotness, memory
 from forkpoint.snapshot.hotness import Block, Found
 
@@ -99,17 +100,18 @@ class Staging:
         self._ranges = b""
         self._unused = 0
         self._overflows = False
+        self._pause = self._silent = 0
 
     def request(self) -> tuple[int, int, bytes, bool] | None:
         """What the next fork is to copy aside, for `_native.fork`; and whether that is all that is hot, so that freed
-        memory, which is rewritten like any other, need not be given back before.
+        memory, which is rewritten like any other, need not be given back before where it cannot be left out.
         """
-        if self._board is None:
+        if self._board is None or self._pause:
             return None
         self._board.clear()
         self._ranges = b""
         if self._arena is None or self._told is None:
-            return None
+            return 0, 0, b"", False
         alone = _native.is_alone()
         self._ranges = self._told.ranges if alone else self._told.buffers
         covers = alone and not self._overflows and self._told.hot <= len(self._arena)
@@ -117,17 +119,17 @@ class Staging:
 
     def begin(self) -> None:
         """In the child, before it uses memory of its own."""
-        if self._board is not None:
+        if self._board is not None and not self._pause:
             _native.rewritten_begin()
 
     def tell(self, found: Sequence[Found] | None) -> None:
         """In the child, at its end: the buffers it found; None where nothing could be compared. Touches a new arena."""
-        if self._board is None or found is None:
+        if self._board is None or self._pause or found is None:
             return
         ranges = _RANGE.iter_unpack(self._ranges)
         size = _native.BLOCK_BYTES
         staged = filter(_native.is_staged, hotness.blocks_outside(ranges, found, size))
-        samples = {block: _native.sample(block) for block in staged}
+        samples = {block: sample for block in staged if (sample := _native.sample(block)) is not None}
         rewritten = hotness.blocks_outside(_native.rewritten_runs(), found, size)
         blocks, remembered = hotness.remember(self._board.blocks(), samples, rewritten)
         touched, next_touched = self._size, _touch(self._next) if self._next is not None else 0
@@ -140,6 +142,9 @@ class Staging:
 
     def learn(self) -> None:
         """The child's commit is durable: what it left decides about the next fork."""
+        if self._pause:
+            self._pause -= 1
+            return
         if self._board is None or (told := self._board.read()) is None:
             return
         if self._next is not None:
@@ -158,13 +163,15 @@ class Staging:
             self._begin(size)
 
     def give_up(self) -> None:
-        """A child ended without a word: it may have missed its memory. From here on, plain copy-on-write."""
-        if self._ranges:
-            self._board = None
-            self._close(self._arena)
-            self._close(self._next)
-            self._arena = self._next = self._told = None
-            self._ranges = b""
+        """A child ended without a word: it may have missed its memory, or there was none left. For some commits, longer
+        each time, plain copy-on-write.
+        """
+        self._silent += 1
+        self._pause = UNSTAGED_COMMITS * self._silent
+        self._close(self._arena)
+        self._close(self._next)
+        self._arena = self._next = self._told = None
+        self._ranges = b""
 
     def _choose(self, hot: Sequence[Found], limit: int) -> tuple[hotness.Range, ...]:
         return hotness.choose(hot, limit, mmap.PAGESIZE, _native.RANGES_MAX)

@@ -48,9 +48,9 @@ def test_a_restored_run_that_differs_is_1(what: str, tmp_path: Path, capsys: pyt
     for name, place in places.items():
         place.mkdir()
         (place / "weights.bin").write_bytes(b"different" if (what, name) == ("weights", "killed") else b"the same")
-    whole = demo.Ended(0, b"1\n2\n3\n", 1.0)
-    killed = demo.Ended(-9, b"1\n2\n", 0.5)
-    restored = demo.Ended(0, b"2\n4\n" if what == "output" else b"2\n3\n", 0.5)
+    whole = demo.Ended(0, b"1\n2\n3\n", 1.0, 1.0)
+    killed = demo.Ended(-9, b"1\n2\n", 0.5, 0.5)
+    restored = demo.Ended(0, b"2\n4\n" if what == "output" else b"2\n3\n", 0.5, 0.5)
     assert demo._compare(places, tmp_path, whole, killed, restored) == 1
     assert "DIFFERENT" in capsys.readouterr().out
 
@@ -63,7 +63,7 @@ def test_a_training_that_ends_before_its_first_point_is_run_again(
     for place in (places["killed"], tmp_path / "store"):
         place.mkdir()
         (place / "old").touch()
-    runs = [demo.Ended(0, b"1\n2\n", 1.0), demo.Ended(-9, b"1\n", 1.0)]
+    runs = [demo.Ended(0, b"1\n2\n", 1.0, 1.0), demo.Ended(-9, b"1\n", 1.0, 1.0)]
     monkeypatch.setattr(demo, "_run", lambda *arguments: runs.pop(0))
     assert demo._killed([], places, tmp_path, 2).status == -9
     assert [*places["killed"].iterdir()] == [] and not (tmp_path / "store").exists()

@@ -120,6 +120,15 @@ class Bench:
             shutil.rmtree(path, ignore_errors=True)
         shutil.copytree(self.program.directory, self.work, ignore=shutil.ignore_patterns("__pycache__"))
 
+    def packs(self) -> frozenset[str]:
+        """The names of the packs in the store."""
+        return frozenset(path.name for path in self.store.glob("packs/**/*") if path.is_file())
+
+    def journal(self) -> int:
+        """When the store's journal was last written to, in ns since the epoch; 0 for none."""
+        files = [self.store / "journal.db", self.store / "journal.db-wal"]
+        return max((path.stat().st_mtime_ns for path in files if path.exists()), default=0)
+
     # ---- processes
 
     def start(self, argv: Sequence[str], env: Mapping[str, str], out: Path, cwd: Path | None = None) -> Started:
@@ -230,6 +239,10 @@ class Started:
         except subprocess.TimeoutExpired:
             return False
         return True
+
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.began
 
     def kill(self) -> None:
         """SIGKILL to everything of the process's session, then reap it."""

@@ -361,3 +361,22 @@ def test_a_finalizer_may_ask_when_the_interpreter_is_torn_down(inline):
         next(left)
     """)
     assert here.run().out == b"durable False\n"
+
+
+@pytest.mark.parametrize("raised", ["MemoryError", "RuntimeError('ours')"])
+def test_an_error_of_forkpoints_own_is_a_warning_and_no_end_of_the_program(inline, raised):
+    here = inline(f"""
+        import forkpoint
+        from forkpoint import engine
+
+        def fails(*arguments, **more):
+            raise {raised}
+
+        engine.Engine._moment = fails
+        taken = forkpoint.checkpoint()
+        print(taken.id, taken.durable, taken.reason)
+        """)
+    ended = here.call(here.program.command)
+    reason = {"MemoryError": "MemoryError", "RuntimeError('ours')": "RuntimeError: ours"}[raised]
+    assert (ended.status, ended.out.decode()) == (0, f"None False {reason}\n"), ended.err.decode()
+    assert f"NotDurableWarning: no restore point: {reason}" in ended.err.decode()

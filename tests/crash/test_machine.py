@@ -1,4 +1,4 @@
-"""The disk of the store fills up or turns read-only, the clock jumps: what stress/ does at length, in short."""
+"""The disk of the store fills up or turns read-only or slow, the clock jumps: what stress/ does at length, in short."""
 
 from __future__ import annotations
 
@@ -42,6 +42,12 @@ def test_a_wall_clock_that_jumps_changes_no_order(python, level):
     if level == "reduced":
         pytest.skip("not at this level")
     stress("wall_clock.py", "--python", python, "to and fro")
+
+
+def test_a_slow_disk_makes_commits_rare_and_no_program_wait(python, level):
+    if level == "reduced":
+        pytest.skip("not at this level")
+    stress("slow_disk.py", "--python", python, "killed")
 
 
 def test_an_allocation_that_fails_in_a_commit_costs_at_most_that_commit(python, has):

@@ -14,8 +14,8 @@ from harness import LIMIT_SECONDS, Bench, Finding, Ran, Started, Verdict, first_
 GENERATIONS_MAX = 60
 """More than this many restores for one program means that it does not get ahead."""
 
-PATIENCE_MAX = 8
-"""So many times as long a program may live that got to no restore point in its lives before."""
+EARLY = 0.2
+"""So many of the lives end before a new restore point is on its way: while starting, or while being restored."""
 
 HASTE = 0.7
 """So much of its life gets a program that was over before its first kill: the machine was busier when it was timed."""
@@ -34,10 +34,9 @@ class Rhythm:
     gap: float
     """The longest time without a restore point from then on."""
 
-    def life(self, every: float, lives: int) -> tuple[float, float]:
-        """How long a process lives before it is killed: there is time for a point, and for about `lives` lives."""
-        shortest = self.first + every + 0.3
-        return shortest, shortest + max(self.took / lives, 0.5)
+    def longest(self, lives: int) -> float:
+        """How long a process lives, at the most, from its first commit on: the program gets about `lives` lives."""
+        return max((self.took - self.first) / lives, 0.1)
 
     @property
     def lost_seconds(self) -> float:
@@ -134,19 +133,19 @@ def random_kills(
     """
     findings: list[Finding] = []
     kills = starts = 0
-    life = rhythm.life(every, lives=at_least - 2 if at_least > 3 else 2)
+    longest = rhythm.longest(lives=at_least - 2 if at_least > 3 else 2)
     while True:
         starts += 1
         bench.fresh()
         chain = Chain(bench, oracle, every, rhythm.lost_seconds)
-        finding = one_chain(chain, life, rng)
+        finding = one_chain(chain, rhythm, longest, rng)
         kills += chain.kills
         if finding.verdict is not Verdict.PASS:
             return [finding], chain
         if chain.kills:
             findings += [Finding(finding.verdict, f"kill {n + 1}") for n in range(chain.kills)]
         else:
-            life = (life[0] * HASTE, life[1] * HASTE)
+            longest *= HASTE
         if kills >= at_least or starts >= STARTS_MAX:
             break
     if not findings:
@@ -154,19 +153,24 @@ def random_kills(
     return findings, chain
 
 
-def one_chain(chain: Chain, life: tuple[float, float], rng: random.Random) -> Finding:
+def one_chain(chain: Chain, rhythm: Rhythm, longest: float, rng: random.Random) -> Finding:
     """From the start (again from the start while there is no restore point) to the end of the program."""
     bench = chain.bench
     out = bench.scratch / "timer.out"
-    patience = 1.0
     for generation in range(GENERATIONS_MAX):
-        first, before = chain.point is None, chain.point
+        first = chain.point is None
         argv = bench.run_argv("--every", str(chain.every)) if first else bench.restore_argv()
         if first:
             bench.fresh()
+        before = bench.packs(), bench.journal()
         started = bench.start(argv, {}, out)
-        ended = started.wait(patience * rng.uniform(*life) if chain.unprotected < 6 else LIMIT_SECONDS)
-        if not ended and chain.unprotected >= 6:
+        if chain.unprotected >= 6:
+            ended = started.wait(LIMIT_SECONDS)
+        elif rng.random() < EARLY:
+            ended = started.wait(rng.uniform(0, rhythm.first))
+        else:
+            ended = live(bench, started, before) or started.wait(rng.uniform(0, longest))
+        if not ended and (chain.unprotected >= 6 or started.age() > LIMIT_SECONDS):
             started.kill()
             return Finding(Verdict.HARD_FAIL, f"generation {generation}", f"hangs\n{tail(started.ran().err)}")
         if ended:
@@ -175,9 +179,20 @@ def one_chain(chain: Chain, life: tuple[float, float], rng: random.Random) -> Fi
         started.kill()
         if finding := chain.take(started.ran(), died_at):
             return finding
-        # A machine that is busier than when its rhythm was taken needs longer lives to get to a point at all.
-        patience = min(1.5 * patience, PATIENCE_MAX) if chain.point == before else 1.0
     return Finding(Verdict.LOST_WORK, f"generation {GENERATIONS_MAX}", f"does not get ahead: {chain.places[-5:]}")
+
+
+def live(bench: Bench, started: Started, before: tuple[frozenset[str], int]) -> bool:
+    """Until the process has a restore point of its own; did it end before?
+
+    A clock cannot say this: one machine is through with the program before another has imported its modules. A commit
+    writes its pack, and then to the journal.
+    """
+    packs, journal = before
+    while not started.wait(0.01):
+        if (bench.packs() - packs and bench.journal() != journal) or started.age() > LIMIT_SECONDS:
+            return False
+    return True
 
 
 def finish(chain: Chain, started: Started, generation: int) -> Finding:

@@ -77,6 +77,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "argument_parsers": "argparse",
     "shared_memory": "multiprocessing.shared_memory",
     "thread_pools": "concurrent.futures.thread",
+    "raw_descriptors": "posix",  # file objects have theirs by now
     "warning_filters": "warnings",
     "torch_random": "torch",
     "numpy_random": "numpy.random",
@@ -95,7 +96,7 @@ LIBRARIES: Final[dict[str, str]] = {
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
 
-EARLY: Final = ("environment",)
+EARLY: Final = ("environment", "raw_descriptors")
 """Adapters whose facts are made true before the libraries are imported."""
 
 FORKING: Final = ("torch_workers", "process_pools", "process_executors")

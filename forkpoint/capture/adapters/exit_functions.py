@@ -1,9 +1,14 @@
-"""Functions registered with atexit: the program's are registered again, libraries register their own on import."""
+"""Functions registered with atexit: the program's are registered again, libraries register their own on import.
+
+All in the order they were in, since they run from the last to the first: `weakref` has its finalizers run where the
+first of them was made.
+"""
 
 from __future__ import annotations
 
 import atexit
 import sys
+import weakref
 from collections.abc import Callable
 from types import BuiltinFunctionType, ModuleType
 from typing import Any
@@ -35,26 +40,35 @@ def _is_hidden(function: Any, program: set[str]) -> bool:
     return "<locals>" in getattr(function, "__qualname__", "") and defining_module(function) not in program
 
 
+def _registered() -> list[Call]:
+    return [(function, args, kwargs or None) for function, args, kwargs in _native.exit_functions()]
+
+
+def _is_made_anew(function: Any, program: set[str]) -> bool:
+    return defining_module(function).partition(".")[0] == "forkpoint" or _is_hidden(function, program)
+
+
 class _ExitFunctions(Quiet):
     name = "exit_functions"
     module = "atexit"
 
-    def capture(self, before: None) -> list[Call]:
+    def capture(self, before: None) -> list[Call | None]:
+        """In the order of their registration; None for what is ours, or hidden: a new process has its own."""
         program = {module.__name__ for module in roots.find().by_value} | {"__main__"}
-        return [
-            call
-            for call in _native.exit_functions()
-            if defining_module(call[0]).partition(".")[0] != "forkpoint" and not _is_hidden(call[0], program)
-        ]
+        return [None if _is_made_anew(call[0], program) else call for call in _registered()]
 
-    def restore(self, state: list[Call]) -> None:
-        registered = _native.exit_functions()
-        for call in state:
-            if call in registered:
-                registered.remove(call)  # the library it belongs to has done so when it was imported
-            else:
-                function, args, kwargs = call
+    def restore(self, state: list[Call | None]) -> None:
+        registered = _registered()
+        own = [call for call in registered if call not in state]  # the others: of libraries that are imported here, too
+        places = sum(call is None for call in state)
+        first, rest = own[: max(len(own) - places, 0)], iter(own[max(len(own) - places, 0) :])
+        again = first + [found for call in state if (found := call or next(rest, None)) is not None]
+        if again != registered:
+            atexit._clear()
+            for function, args, kwargs in again:
                 atexit.register(function, *args, **(kwargs or {}))
+        finalize: Any = weakref.finalize  # whose next one would register it once more, behind all of these
+        finalize._registered_with_atexit = any(call[0] == finalize._exitfunc for call in again)
 
 
 ADAPTER = _ExitFunctions()

@@ -8,7 +8,9 @@ number for itself.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
@@ -21,13 +23,21 @@ Place = tuple[str, str, str]
 """Module, class in it or "", name."""
 
 
-def _counters() -> Iterator[tuple[Place, Any, int]]:
-    """Where libraries have counters by one, the counters, and the next number of each."""
-    for *place, counter in libraries.look(roots.find()).counters:
+def _counters() -> Iterator[tuple[Place, int]]:
+    """Where libraries have counters by one, and the next number of each."""
+    for module, path, name, counter in libraries.look(roots.find()).counters:
         by_one = _BY_ONE.fullmatch(repr(counter))
         if by_one:
-            module, path, name = place
-            yield (module, path, name), counter, int(by_one[1])
+            yield (module, path, name), int(by_one[1])
+
+
+def _at(place: Place) -> object:
+    """What lies there now; None where there is no such place. Runs no code of what lies on the way."""
+    module, path, name = place
+    owner: Any = sys.modules.get(module)
+    for part in filter(None, path.split(".")):
+        owner = vars(owner).get(part) if issubclass(type(owner), type | ModuleType) else None
+    return vars(owner).get(name) if issubclass(type(owner), type | ModuleType) else None
 
 
 class _Counters(Quiet):
@@ -35,11 +45,11 @@ class _Counters(Quiet):
     module = "itertools"
 
     def capture(self, before: None) -> dict[Place, int]:
-        return {place: following for place, _, following in _counters()}
+        return dict(_counters())
 
     def restore(self, state: dict[Place, int]) -> None:
-        for place, counter, _ in _counters():
-            _native.counter_forward(counter, state.get(place, 0))
+        for place, following in state.items():
+            _native.counter_forward(_at(place), following)
 
 
 ADAPTER = _Counters()

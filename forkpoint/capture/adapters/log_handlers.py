@@ -19,6 +19,8 @@ _logging: Any = logging
 _STRUCTURE: Final = frozenset({"name", "parent", "manager", "root", "_cache"})
 """What ties a logger into the tree; made again by getLogger."""
 
+_VARYING: Final = _STRUCTURE | {"handlers"}
+
 _GLOBALS: Final = (
     "raiseExceptions",
     "_loggerClass",
@@ -69,11 +71,13 @@ def fill_handler(handler: Any, state: Any) -> None:
     _logging._register_at_fork_reinit_lock(handler)
 
 
-def _untouched(logger: logging.Logger) -> bool:
-    plain = _logging.Logger(logger.name)
-    given = {key: value for key, value in logger.__dict__.items() if key not in _STRUCTURE | {"handlers"}}
-    same = all(key in plain.__dict__ and plain.__dict__[key] == value for key, value in given.items())
-    return same and all(type(handler) is logging.NullHandler for handler in logger.handlers)
+def _untouched(logger: logging.Logger, plain: Mapping[str, Any]) -> bool:
+    """Is it as one that was just made, whose attributes are `plain`? Libraries have hundreds of them."""
+    given: dict[str, Any] = logger.__dict__
+    for key, value in given.items():
+        if key not in _VARYING and (key not in plain or plain[key] != value):
+            return False
+    return all(type(handler) is logging.NullHandler for handler in logger.handlers)
 
 
 class _LogHandlers(Quiet):
@@ -85,11 +89,12 @@ class _LogHandlers(Quiet):
 
     def capture(self, before: None) -> dict[str, Any]:
         manager = logging.Logger.manager
+        plain = _logging.Logger("").__dict__
         loggers: dict[str | None, Any] = {None: logging.root}
         loggers |= {
             name: logger
             for name, logger in list(manager.loggerDict.items())
-            if isinstance(logger, logging.Logger) and not _untouched(logger)
+            if isinstance(logger, logging.Logger) and not _untouched(logger, plain)
         }
         return {
             "loggers": {

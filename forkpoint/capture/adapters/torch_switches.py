@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -54,12 +55,22 @@ def _found() -> Iterator[tuple[str, Any, Any]]:
         yield name, read, write
 
 
+_OPTIONS: Final = "torch.utils.serialization"
+"""Whose submodule `config` holds the options of archives, in versions that have it."""
+
+
+def _is_never_set(read: Any) -> bool:
+    """Would this import the options, a few milliseconds in each child? Then nobody has set them."""
+    names = getattr(getattr(read, "__code__", None), "co_names", ())
+    return _OPTIONS in names and f"{_OPTIONS}.config" not in sys.modules
+
+
 class _Switches(Quiet):
     name = "torch_switches"
     module = "torch"
 
     def capture(self, before: None) -> dict[str, Any]:
-        return {name: read() for name, read, _ in _found()}
+        return {name: read() for name, read, _ in _found() if not _is_never_set(read)}
 
     def restore(self, state: dict[str, Any]) -> None:
         for name, read, write in _found():

@@ -6,6 +6,7 @@ import sys
 import warnings
 from typing import Any
 
+from forkpoint import _native
 from forkpoint.capture.adapters._quiet import Quiet
 
 _warnings: Any = warnings
@@ -46,9 +47,9 @@ class _WarningFilters(Quiet):
 
     def capture(self, before: None) -> dict[str, Any]:
         registries = {
-            name: {key: value for key, value in module.__dict__["__warningregistry__"].items() if key != "version"}
-            for name, module in list(sys.modules.items())
-            if type(getattr(module, "__dict__", None)) is dict and "__warningregistry__" in module.__dict__
+            name: {key: value for key, value in registry.items() if key != "version"}
+            for name, registry in _native.held_under(sys.modules, "__warningregistry__")
+            if isinstance(registry, dict)
         }
         return {
             "filters": list(warnings.filters),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,9 @@ SECONDS_MAX: Final = 120.0
 TRIES_MAX: Final = 4
 """So often a training is run that ends too early to be killed."""
 
-EVERY: Final = "0.3"
+EVERY_SECONDS_MAX: Final = 0.3
+COMMITS_MIN: Final = 4
+"""So many times a training is to be interrupted, on a machine however fast."""
 
 # The first whose library is installed; each is an ordinary script.
 PROGRAMS: Final[dict[str, str]] = {
@@ -39,11 +42,15 @@ PROGRAMS: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How one process ended, and what it printed. `status` is negative for a signal, as in subprocess."""
+    """How one process ended, and what it printed. `status` is negative for a signal, as in subprocess.
+
+    `seconds` is the time since its start, `training` that since its first line.
+    """
 
     status: int
     output: bytes
     seconds: float
+    training: float
 
 
 @click.command("demo")
@@ -73,19 +80,20 @@ def _tell(library: str, scratch: Path) -> int:
 
     _say(f"An ordinary {library} training, {program}: it imports nothing of forkpoint.\n")
     _say("1. Uninterrupted, for comparison\n   $ python train.py")
-    whole = _run([sys.executable, str(program)], places["uninterrupted"], scratch, _no_limit)
+    whole = _run([sys.executable, str(program)], places["uninterrupted"], scratch)
     _expect(whole.status == 0, "the training itself failed", whole)
     lines = whole.output.count(b"\n")
     _say(f"   {lines} lines of output in {whole.seconds:.1f} s\n")
 
-    _say(f"2. The same under forkpoint, killed half way\n   $ forkpoint run --every {EVERY} train.py")
+    every = f"{min(EVERY_SECONDS_MAX, whole.training / COMMITS_MIN):.2g}"
+    _say(f"2. The same under forkpoint, killed half way\n   $ forkpoint run --every {every} train.py")
     verb = [sys.executable, "-m", "forkpoint"]
-    killed = _killed([*verb, "run", "--every", EVERY, str(program)], places, scratch, lines)
+    killed = _killed([*verb, "run", "--every", every, str(program)], places, scratch, lines)
     seen = killed.output.count(b"\n")
     _say(f"   kill -9 after {seen} lines: the process is gone, and its memory with it\n")
 
     _say("3. Restored in a new process, inside the loop it was in\n   $ forkpoint restore")
-    restored = _run([*verb, "restore"], places["killed"], scratch, _no_limit)
+    restored = _run([*verb, "restore"], places["killed"], scratch)
     _expect(restored.status == 0, "the restored program failed", restored)
     _say("")
     return _compare(places, scratch, whole, killed, restored)
@@ -94,18 +102,18 @@ def _tell(library: str, scratch: Path) -> int:
 def _killed(command: list[str], places: dict[str, Path], scratch: Path, lines: int) -> Ended:
     """A run that is killed half way, once it has a restore point. On a busy machine the first ones may end before."""
     tries = 1
-    while (killed := _once(command, places, scratch, lines)).output.count(b"\n") >= lines and tries < TRIES_MAX:
+    while (killed := _once(command, places, scratch, lines)).status == 0 and tries < TRIES_MAX:
         _say("   It ended before its first restore point was seen. Once more:")
         for place in (places["killed"], scratch / "store"):
             shutil.rmtree(place, ignore_errors=True)
         places["killed"].mkdir()
         tries += 1
-    _expect(killed.status == -9, "the program was to die of SIGKILL", killed)
+    _expect(killed.status == -signal.SIGKILL, "the program was to die of SIGKILL", killed)
     return killed
 
 
 def _once(command: list[str], places: dict[str, Path], scratch: Path, lines: int) -> Ended:
-    return _run(command, places["killed"], scratch, lambda seen: seen >= lines // 2 and _points(places, scratch) > 0)
+    return _run(command, places["killed"], scratch, lambda seen: seen >= lines // 2 and _unfinished(places, scratch))
 
 
 def _compare(places: dict[str, Path], scratch: Path, whole: Ended, killed: Ended, restored: Ended) -> int:
@@ -126,32 +134,39 @@ def _compare(places: dict[str, Path], scratch: Path, whole: Ended, killed: Ended
     return 1
 
 
-def _run(command: list[str], place: Path, scratch: Path, kill_when: Callable[[int], bool]) -> Ended:
-    """Run a process in `place`, showing its lines; SIGKILL it after the line for which `kill_when` says so."""
-    began = time.monotonic()
+def _run(command: list[str], place: Path, scratch: Path, kill_when: Callable[[int], bool] | None = None) -> Ended:
+    """Run a process in `place`, showing its lines; SIGKILL it after the line for which `kill_when` says so.
+
+    The process is held still while `kill_when` thinks: it takes longer than a small training on a fast machine.
+    """
+    began = first = time.monotonic()
     output = b""
     with subprocess.Popen(command, cwd=place, env=_environment(scratch), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            output += line
-            _say("   | " + line.decode(errors="replace").rstrip())
-            if kill_when(output.count(b"\n")):
-                process.kill()
-                # What it printed between the line we saw and its death is output as well.
-                output += process.stdout.read()
-                break
-            if time.monotonic() - began > SECONDS_MAX:
-                process.kill()
-                raise ForkpointError(f"the training was still not over after {SECONDS_MAX:.0f} s")
-    return Ended(process.returncode, output, time.monotonic() - began)
+        try:
+            for line in process.stdout:
+                first = first if output else time.monotonic()
+                output += line
+                _say("   | " + line.decode(errors="replace").rstrip())
+                if kill_when is not None:
+                    process.send_signal(signal.SIGSTOP)
+                    if kill_when(output.count(b"\n")):
+                        process.kill()
+                        # What it printed between the line we saw and its death is output as well.
+                        output += process.stdout.read()
+                        break
+                    process.send_signal(signal.SIGCONT)
+                if time.monotonic() - began > SECONDS_MAX:
+                    raise ForkpointError(f"the training was still not over after {SECONDS_MAX:.0f} s")
+        except BaseException:
+            process.kill()
+            raise
+        ended = time.monotonic()
+    return Ended(process.returncode, output, ended - began, ended - first)
 
 
-def _no_limit(_lines: int) -> bool:
-    return False
-
-
-def _points(places: dict[str, Path], scratch: Path) -> int:
-    """How many restore points there are by now."""
+def _unfinished(places: dict[str, Path], scratch: Path) -> bool:
+    """Whether by now there is a run that has a restore point and has not ended."""
     done = subprocess.run(
         [sys.executable, "-m", "forkpoint", "log", "--json"],
         cwd=places["killed"],
@@ -159,7 +174,8 @@ def _points(places: dict[str, Path], scratch: Path) -> int:
         capture_output=True,
         check=False,
     )
-    return sum(len(run["points"]) for run in json.loads(done.stdout)["runs"]) if done.returncode == 0 else 0
+    runs = json.loads(done.stdout)["runs"] if done.returncode == 0 else []
+    return any(run["points"] and run["state"] != "finished" for run in runs)
 
 
 def _environment(scratch: Path) -> dict[str, str]:

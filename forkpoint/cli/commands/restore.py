@@ -16,7 +16,7 @@ from forkpoint.say import say
 @click.option("--store", metavar="DIR", help="Where restore points live.")
 @click.option("--cwd", metavar="DIR", type=click.Path(exists=True, file_okay=False), help="Go on in this directory.")
 @click.option("--files", type=click.Choice(["rollback", "leave"]), default="rollback", help="What to do with files.")
-@click.option("--force", is_flag=True, help="Go on though files have changed since.")
+@click.option("--force", is_flag=True, help="Go on though files or libraries have changed since.")
 @click.option("--trust", is_flag=True, help="Take a store whose key is not here by its checksums, under a new key.")
 @click.option("--accept-rollback", is_flag=True, help="Go on with a store that is older than this machine knows it.")
 @click.option("-q", "quiet", is_flag=True, help="Say only what must be said.")
@@ -36,11 +36,12 @@ def restore(ref: str | None, cwd: str | None, quiet: bool, **options: Any) -> No
     with Reader(store) as reader:
         plan = comeback.choose(reader, run, ref)
         comeback.must_be_this_python(plan.manifest)
+        comeback.must_be_these_libraries(plan, store.path, force=options["force"])
         comeback.hold(store, run, plan)
     if options["files"] == "rollback":
         putback.put_back(store, plan, cwd, force=options["force"])
     lease.clear_end(store, run)
-    for difference in (*changes.own(plan.manifest.provenance), *changes.packages(plan.manifest.provenance)):
+    for difference in changes.own(plan.manifest.provenance):
         say(f"{difference}: the program goes on as it was")
     if not quiet:
         say(f"run {run[:8]} goes on from {comeback.where(plan)}")

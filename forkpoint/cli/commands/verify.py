@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,9 @@ from forkpoint.cli import options
 from forkpoint.cli.outcome import Outcome
 from forkpoint.errors import IntegrityError
 from forkpoint.journal.points import Damage, Point
+
+if TYPE_CHECKING:
+    from forkpoint.journal.home import Home
 
 LOAD = "import sys, forkpoint; forkpoint.load(sys.argv[1], store=sys.argv[2])"
 
@@ -31,10 +35,13 @@ def verify(ref: str | None, deep: bool, store: Path | None, as_json: bool) -> Ou
 
     home = questions.home(store)
     checked = invariants.verify(home, ref)
-    damages = list(checked.damages)
+    damages, notes = list(checked.damages), list(checked.notes)
     if deep:
         for point in checked.sound_points:
-            damages += load_in_scratch_process(point, home.path)
+            if (note := made_elsewhere(point, home)) is not None:
+                notes.append(note)
+            else:
+                damages += load_in_scratch_process(point, home.path)
     hurt = {point for damage in damages for point in damage.points}
     value = {
         "ok": not damages,
@@ -43,9 +50,21 @@ def verify(ref: str | None, deep: bool, store: Path | None, as_json: bool) -> Ou
         "packs": len(checked.packs),
         "bytes": checked.bytes,
         "damages": [questions.damage_fields(damage) for damage in damages],
-        "notes": list(checked.notes),
+        "notes": notes,
     }
     return Outcome("verify", value, as_json, IntegrityError.exit_status if damages else 0)
+
+
+def made_elsewhere(point: Point, home: Home) -> str | None:
+    """Why a restore point cannot be loaded whole by this Python, in words; None where it can be."""
+    from forkpoint.journal.reader import Reader
+
+    with Reader(home) as reader:
+        wanted = reader.plan(point).manifest.provenance["start"]["python"][:2]
+    if wanted == list(sys.version_info[:2]):
+        return None
+    version = ".".join(map(str, wanted))
+    return f"restore point {point.id[:12]} was not loaded: it was made by Python {version}, and only that runs its code"
 
 
 def load_in_scratch_process(point: Point, store: str) -> list[Damage]:

@@ -2,7 +2,7 @@
 
 M = 2**31 - 1
 s = 1
-for i in range(900_000): s = (s * 31 + i) % M  # noqa: E701
+for i in range(2_700_000): s = (s * 31 + i) % M  # noqa: E701
 print("one line", s)
 while s % 1_000_003: s = (s * 48271) % M  # noqa: E701
 print("while", s)
@@ -20,6 +20,6 @@ def work(n):
     return total, len(pairs), max(pairs.values())
 
 
-for k in range(6): print(k, work(120_000), s)  # noqa: E701
+for k in range(20): print(k, work(120_000), s)  # noqa: E701
 nested = [[(a * b) % 7 for a in range(300)] for b in range(1500)]
 print("nested", sum(map(sum, nested)))

@@ -6,7 +6,7 @@ total, seen = 0, []
 bar = tqdm(range(40), desc="outer", mininterval=0.01)
 for i in bar:
     for j in trange(60, leave=False, mininterval=0.01):
-        for k in range(800):
+        for k in range(2400):
             total = (total * 33 + i * j + k) % 1_000_003
     bar.set_postfix(total=total)
     seen.append(total)

@@ -22,3 +22,16 @@ def _no_exit_function_stays() -> Iterator[None]:
     for call in _native.exit_functions():
         if call not in before:
             atexit.unregister(call[0])
+
+
+@pytest.fixture
+def same_torch_settings_afterwards() -> Iterator[None]:
+    import torch
+    from in_memory import torch_state
+
+    from forkpoint.capture import ambient
+
+    state = torch_state()
+    yield
+    torch.set_default_device(None)
+    ambient.restore(state)

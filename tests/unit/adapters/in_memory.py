@@ -119,3 +119,9 @@ def buffers_of(value: Any) -> list[int]:
     pickler = Pickler(io.BytesIO())
     pickler.dump(value)
     return pickler.buffers
+
+
+def torch_state() -> dict[str, Any]:
+    """torch's own ambient state."""
+    state = ambient.capture(ambient.before_fork())
+    return {name: state[name] for name in ("torch_settings", "torch_random")}

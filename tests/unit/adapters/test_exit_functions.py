@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import atexit
 import functools
+import weakref
+from collections.abc import Callable
+
+import pytest
 
 from forkpoint import _native
 from forkpoint.capture.adapters.exit_functions import ADAPTER
@@ -25,6 +29,10 @@ def test_only_what_is_missing_is_registered_again() -> None:
     mark = functools.partial(list)
     atexit.register(mark)
     state = ADAPTER.capture(None)
+    atexit.unregister(mark)
+    nothing: dict[str, object] = {}
+    atexit.register(mark, **nothing)  # has an empty dict, where the first has none
+    assert [call[2] for call in _native.exit_functions() if call[0] is mark] == [{}]
     try:
         ADAPTER.restore(state)
         assert sum(function is mark for function, _, _ in _native.exit_functions()) == 1
@@ -33,3 +41,43 @@ def test_only_what_is_missing_is_registered_again() -> None:
         assert sum(function is mark for function, _, _ in _native.exit_functions()) == 1
     finally:
         atexit.unregister(mark)
+
+
+def test_they_are_in_the_order_they_were_in_wherever_a_new_process_has_its_own() -> None:
+    first, second, third = (functools.partial(list) for _ in range(3))
+    hidden = functools.partial(_named("forkpoint.x"))
+    before = _native.exit_functions()
+    try:
+        for function in (first, hidden, second, third):
+            atexit.register(function)
+        state = ADAPTER.capture(None)
+        for function in (first, hidden, second):
+            atexit.unregister(function)
+        anew = functools.partial(_named("forkpoint.y"))
+        atexit.register(anew)
+        ADAPTER.restore(state)
+        found = [function for function, _, _ in _native.exit_functions()[len(before) :]]
+        assert found == [first, anew, second, third]
+    finally:
+        for function in (first, hidden, second, third, anew):
+            atexit.unregister(function)
+    assert _native.exit_functions() == before
+
+
+def test_the_finalizers_function_is_not_registered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Node: ...
+
+    node = Node()
+    weakref.finalize(node, list).detach()
+    state = ADAPTER.capture(None)
+    monkeypatch.setattr(weakref.finalize, "_registered_with_atexit", False)  # as where none was made yet
+    ADAPTER.restore(state)
+    weakref.finalize(node, list).detach()
+    assert sum(call[0] == weakref.finalize._exitfunc for call in _native.exit_functions()) == 1  # type: ignore[attr-defined]
+
+
+def _named(module: str) -> Callable[[], None]:
+    def function() -> None: ...
+
+    function.__module__ = module
+    return function

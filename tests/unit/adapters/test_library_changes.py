@@ -60,6 +60,32 @@ def test_assignments_are_found_in_bodies_functions_and_methods_but_not_those_to_
     assert (json, "flag") in found.targets and (statistics.NormalDist, "extra") in found.targets
 
 
+def test_what_was_learned_before_is_what_is_found_and_needs_no_reading(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = run("import json\ndef f(other):\n    json.flag = other.thing = 2\n    def g(): json.deeper = 3\n")
+    monkeypatch.setattr(assignments, "_body", lambda module: None)  # whose functions are others, though equal
+    assert assignments.learn([module])
+    read: list[str] = []
+    reading = assignments._read
+    monkeypatch.setattr(assignments, "_read", lambda code: (read.append(code.co_qualname), reading(code))[1])
+    found = assignments.find([module])
+    assert {"f", "f.<locals>.g"}.isdisjoint(read) and {(json, "flag"), (json, "deeper")} <= set(found.targets)
+    run("def f(other):\n    json.anew = 4\n")
+    assert (json, "anew") in assignments.find([module]).targets and "f" in read
+
+
+def test_learning_goes_on_where_its_time_was_over(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = run("".join(f"def f{number}(other): other.a{number} = 1\n" for number in range(20)))
+    clock = iter(range(10_000))
+    monkeypatch.setattr(assignments.time, "perf_counter", lambda: next(clock) / 2000)
+    rounds = 1
+    while not assignments.learn([module]):
+        rounds += 1
+        assert rounds < 50
+    assert rounds > 3 and {f"a{number}" for number in range(20)} <= assignments.find([module]).names
+
+
 def test_what_was_not_restored_is_not_touched_by_looking(run: Run) -> None:
     module = run("class C:\n    def method(self, other):\n        other.found = 1\n")
     module.lost = module.C.lost = tombstones.make("lost", "thing", "gone")

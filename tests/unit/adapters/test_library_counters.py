@@ -57,6 +57,16 @@ def test_counters_of_libraries_go_on_and_never_back(monkeypatch: pytest.MonkeyPa
     assert numbers(fresh) == [1 << 50, 6, 16, 6]
 
 
+def test_counters_are_put_forward_without_looking_at_all_libraries_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That took longer than all else a small program does to come back."""
+    monkeypatch.setattr(roots, "find", lambda: pytest.fail("looked"))
+    monkeypatch.setitem(sys.modules, "lib_of_counters", None)
+    library = imported()
+    gone = {("lib_of_counters", "", "gone"): 9, ("lib_of_counters", "Gone", "numbers"): 9, ("gone", "", "plain"): 9}
+    ADAPTER.restore({**gone, ("lib_of_counters", "Pool", "numbers"): 20, ("lib_of_counters", "", "make"): 9})
+    assert numbers(library) == [3, 0, 20, 0]
+
+
 def test_the_names_of_threads_are_among_them() -> None:
     state = ADAPTER.capture(None)
     name = threading.Thread(target=print).name

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import warnings
 from typing import Any
 
@@ -55,3 +57,16 @@ def test_putting_back_what_is_so_already_calls_nothing() -> None:
     """Some cannot be set at all on some machines."""
     with warnings.catch_warnings(action="error"):
         ADAPTER.restore(ADAPTER.capture(ADAPTER.before_fork()))
+
+
+def test_options_that_nobody_has_imported_are_not_imported_to_be_read() -> None:
+    lines = (
+        "import sys, torch",
+        "from forkpoint.capture.adapters.torch_switches import ADAPTER",
+        "unset = ADAPTER.capture(None)",
+        "assert 'torch.utils.serialization.config' not in sys.modules",
+        "torch.serialization.set_crc32_options(False)",
+        "print('archive_crc32' in unset, ADAPTER.capture(None)['archive_crc32'])",
+    )
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"

@@ -2,63 +2,28 @@
 
 from __future__ import annotations
 
+import enum
 import gc
+import operator
 import os
 import random
 import sys
 import threading
-import types
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from memory_store import MemoryStore
+from world import World
 
 from forkpoint import _native
-from forkpoint.capture import libraries, roots
 from forkpoint.encode import chunker
-from forkpoint.encode.pickler import encode
 from forkpoint.encode.unpickler import decode, decode_preamble
 from forkpoint.errors import IntegrityError, Refused, TombstoneError
 from forkpoint.limits import BUFFER_BYTES_MIN, CHUNK_BYTES
-from forkpoint.model import Encoded, ProgramImage, ReduceContext
+from forkpoint.model import ReduceContext
 
-sys.path.insert(0, str(Path(__file__).parent))
-from memory_store import MemoryStore  # noqa: E402
-
-
-class World:
-    """A program of one module, encoded and decoded in this process."""
-
-    def __init__(self, source: str) -> None:
-        self.module = self._fresh()
-        exec(compile(source, "<program>", "exec", dont_inherit=True), self.module.__dict__)
-        self.store = MemoryStore()
-
-    @staticmethod
-    def _fresh() -> types.ModuleType:
-        module = types.ModuleType("program_under_test")
-        sys.modules[module.__name__] = module
-        return module
-
-    def encode(self, **options: Any) -> Encoded:
-        found = roots.find()
-        only = roots.Roots((self.module,), found.imports)
-        image = ProgramImage((self.module,), found.imports, None, {})
-        options.setdefault("reducers", {})
-        return encode(image, named=libraries.named(only), sink=self.store, **options)
-
-    def again(self, **options: Any) -> types.ModuleType:
-        encoded = self.encode(**options)
-        module = self._fresh()
-        decode(encoded.pods, self.store)
-        return module
-
-
-@pytest.fixture(autouse=True)
-def _no_module_left() -> Iterator[None]:
-    yield
-    sys.modules.pop("program_under_test", None)
+pytestmark = pytest.mark.usefixtures("no_module_left")
 
 
 class Blob:
@@ -173,40 +138,18 @@ def test_a_reducer_that_declines_or_fails_does_not_stop_the_dump() -> None:
     ]
 
 
-class Lying:
-    """A library's class whose protocol fails only while the pickler works."""
+def test_flags_of_the_program_are_saved_by_their_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython up to 3.11.2 makes a combination out of its members, and a member by looking it up in its class."""
 
-    def __reduce__(self) -> Any:
-        def items() -> Iterator[int]:
-            yield 1
-            raise RuntimeError("half way")
+    def protocol(self: Any, version: int) -> Any:
+        rest = self._value_ & (self._value_ - 1)
+        single = self._value_ & -self._value_
+        return (operator.or_, (type(self)(rest), type(self)(single))) if rest else (getattr, (type(self), self._name_))
 
-        return Lying, (), None, items()
-
-
-def test_a_library_s_object_that_cannot_be_made_again_is_a_tombstone_whatever_attributes_it_had() -> None:
-    """A str that wants more than its text, as some libraries have them: the restore fails without the guard."""
-    library = types.ModuleType("library_of_texts")
-    source = "class Text(str):\n def __new__(cls, text, face):\n  made = str.__new__(cls, text)\n"
-    exec(compile(source + "  made.face = face\n  return made\n", "<library>", "exec"), library.__dict__)
-    library.Text.__module__ = library.__name__
-    library.__spec__ = types.SimpleNamespace(name=library.__name__, origin="built-in")  # type: ignore[assignment]
-    sys.modules[library.__name__] = library
-    try:
-        world = World("import library_of_texts\ntext = library_of_texts.Text('a', 3)\nother = 5")
-        back = world.again()
-    finally:
-        del sys.modules[library.__name__]
-    assert back.other == 5
-    with pytest.raises(TombstoneError):
-        back.text.face  # noqa: B018
-
-
-def test_a_protocol_that_fails_half_way_is_a_tombstone_too() -> None:
-    world = World("")
-    world.module.liar = Lying()  # type: ignore[attr-defined]
-    (tombstone,) = world.encode().tombstones
-    assert tombstone.reason == "RuntimeError: half way"
+    monkeypatch.setattr(enum.Flag, "__reduce_ex__", protocol)
+    source = "import enum\nclass Perm(enum.Flag):\n    R = enum.auto()\n    W = enum.auto()\nboth = Perm.R | Perm.W\n"
+    module = World(source).again()
+    assert module.both is module.Perm.R | module.Perm.W and list(module.both) == [module.Perm.R, module.Perm.W]
 
 
 def test_a_restored_program_is_saved_and_restored_again() -> None:
@@ -351,131 +294,6 @@ def test_set_tables_are_read_and_filled_exactly() -> None:
 def test_a_view_of_a_frame_s_locals_is_refused() -> None:
     with pytest.raises(Refused, match="f_locals"):
         World("import sys\ndef f():\n    return sys._getframe().f_locals\nview = f()\n").encode()
-
-
-@pytest.mark.parametrize("slots", ["", "    __slots__ = ('mark', '__dict__')\n"])
-@pytest.mark.parametrize("taken_apart", [False, True])
-def test_attributes_that_all_instances_of_a_library_class_share_are_what_they_were(
-    taken_apart: bool, slots: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if taken_apart:
-        monkeypatch.setattr("forkpoint.encode.library._TAKEN_APART", frozenset({"lib_of_borgs"}))
-    library: Any = types.ModuleType("lib_of_borgs")
-    library.__file__ = types.__file__  # beside the standard library's files
-    source = f"class State:\n{slots}    _all = {{}}\n    def __init__(self):\n        self.__dict__ = self._all\n"
-    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
-    sys.modules["lib_of_borgs"] = library
-    try:
-        world = World(
-            "import lib_of_borgs\nstate = lib_of_borgs.State()\nstate.rank = 3\nother = lib_of_borgs.State()\n"
-            + ("state.mark = 'own'\n" if slots else "")
-        )
-        encoded = world.encode()
-        library.State._all.clear()  # as a fresh import has it
-        module = world._fresh()
-        decode(encoded.pods, world.store)
-        assert vars(module.state) is vars(module.other) is library.State._all
-        assert getattr(module.state, "mark", "") == ("own" if slots else "")
-        module.other.device = "cpu"
-        assert library.State().rank == 3 and module.state.device == "cpu"
-    finally:
-        del sys.modules["lib_of_borgs"]
-
-
-def test_what_frameworks_leave_out_when_sent_elsewhere_is_kept_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    library: Any = types.ModuleType("lib_of_loops")
-    library.__file__ = types.__file__
-    source = "class Loop:\n    def __getstate__(self):\n        return {**vars(self), 'iterator': None}\n"
-    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
-    monkeypatch.setitem(sys.modules, "lib_of_loops", library)
-    program = "from lib_of_loops import Loop\nloop = Loop()\nloop.iterator = iter([1, 2])\n"
-    assert World(program).again().loop.iterator is None
-    monkeypatch.setattr("forkpoint.encode.library._TAKEN_APART", frozenset({"lib_of_loops"}))
-    assert list(World(program).again().loop.iterator) == [1, 2]
-
-
-@pytest.mark.parametrize("dumps", ["pickle.dumps", "dumps"])
-def test_what_a_library_pickles_on_its_own_stays_the_object_it_is(dumps: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In bytes it would be a copy; and a class of the program in them is looked for before its module is filled."""
-    library: Any = types.ModuleType("lib_of_bytes")
-    library.__file__ = types.__file__
-    source = f"""import pickle
-from pickle import dumps, loads
-class Base:
-    def __getstate__(self):
-        return dict(vars(self))
-class Net(Base):
-    def __getstate__(self):
-        return {{"weights": {dumps}(self.weights)}}
-    def __setstate__(self, state):
-        self.weights = loads(state["weights"])
-"""
-    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
-    monkeypatch.setitem(sys.modules, "lib_of_bytes", library)
-    program = "import lib_of_bytes\nclass Own(list): pass\nnet = lib_of_bytes.Net()\nnet.weights = alias = Own([1])\n"
-    back = World(program).again()
-    assert back.net.weights is back.alias and type(back.alias) is back.Own and back.alias == [1]
-
-
-def test_the_console_that_rich_makes_when_it_needs_one_is_not_looked_for_in_a_fresh_import() -> None:
-    rich = pytest.importorskip("rich")
-    world = World("import rich\nconsole = rich.get_console()\nconsole.width = 77\n")
-    encoded = world.encode()
-    rich._console = None
-    module = world._fresh()
-    decode(encoded.pods, world.store)
-    assert module.console.width == 77 and type(module.console) is rich.console.Console
-
-
-@pytest.mark.parametrize("base", ["list", "dict", "set", "__import__('collections').OrderedDict"])
-def test_a_container_of_a_library_that_works_with_its_attributes_when_filled(
-    base: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Pickle fills a list or dict before it has its attributes, and calls a set's class with its content."""
-    library: Any = types.ModuleType("lib_of_lists")
-    library.__file__ = types.__file__
-    source = f"""class Tracked({base}):
-    def __init__(self, tracker):
-        super().__init__()
-        self.tracker = tracker
-    def append(self, item):
-        self.tracker.append(item)
-        super().append(item)
-    def extend(self, items):
-        for item in items:
-            self.append(item)
-    def __setitem__(self, key, value):
-        self.tracker.append(key)
-        super().__setitem__(key, value)
-    def add(self, item):
-        self.tracker.append(item)
-        super().add(item)
-"""
-    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
-    monkeypatch.setitem(sys.modules, "lib_of_lists", library)
-    put = {"list": "append(7)", "set": "add(7)"}.get(base, "__setitem__(7, 7)")
-    back = World(f"import lib_of_lists\nmade = lib_of_lists.Tracked([])\nmade.{put}\nalias = made.tracker\n").again()
-    assert list(back.made) == back.alias == [7] and back.made.tracker is back.alias
-
-
-def test_what_a_library_marks_a_missing_argument_with_is_that_very_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """joblib's are in a dict and in defaults only: a copy of one is an invalid backend."""
-    library: Any = types.ModuleType("lib_of_markers")
-    library.__file__ = types.__file__
-    source = """class Marker:
-    pass
-settings = {"backend": Marker(), "jobs": Marker()}
-class Parallel:
-    def __init__(self, backend=settings["backend"], *, jobs=settings["jobs"]):
-        self.given = backend is not settings["backend"], jobs is not settings["jobs"]
-"""
-    exec(compile(source, "<library>", "exec", dont_inherit=True), vars(library))
-    monkeypatch.setitem(sys.modules, "lib_of_markers", library)
-    program = "import lib_of_markers as lib\ngiven = {**lib.settings}\nclass Own:\n    pass\nown = Own()\n"
-    program += "def other(x=own):\n    return x is own\n"
-    back = World(program).again()
-    assert back.lib.Parallel(**back.given).given == (False, False)
-    assert back.other() and back.other(back.own)
 
 
 @pytest.mark.parametrize("mode", ["r", "rb"])

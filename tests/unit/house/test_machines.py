@@ -16,6 +16,13 @@ needs = {name: pytest.mark.skipif(importlib.util.find_spec(name) is None, reason
          for name in ("importlinter", "ruff")}  # fmt: skip
 
 
+@pytest.mark.xdist_group("held_together")
+def test_tests_of_one_group_go_to_one_worker(request: pytest.FixtureRequest) -> None:
+    if not hasattr(request.config, "workerinput"):
+        pytest.skip("there are no workers")
+    assert request.node.nodeid.endswith("@held_together")
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The Python files of the package with their configuration."""

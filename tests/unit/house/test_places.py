@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from forkpoint.limits import COMPLETE_WAIT_SECONDS
-from forkpoint.model import EXCLUDED, CapturedStack, FrameRecord, Location, Tombstone
+from forkpoint.model import EXCLUDED, UNNAMED, CapturedStack, FrameRecord, Location, Tombstone
 from forkpoint.places import Places
 
 
@@ -38,6 +38,15 @@ def test_the_outermost_function_that_holds_such_a_value_is_named() -> None:
     assert Places().holder(STACK, [stone("builder (in Tree.fit)")]) == (2, stone("builder (in Tree.fit)"))
     both = [stone("builder (in Tree.fit).x"), stone("socket (in main)")]
     assert Places().holder(STACK, both) == (1, both[1])
+
+
+def test_what_no_variable_leads_to_is_taken_to_be_in_the_innermost_function() -> None:
+    places = Places()
+    assert places.holder(STACK, [stone(UNNAMED)]) == (2, stone(UNNAMED))
+    assert places.holder(CapturedStack(STACK.frames[:1], None, 1000), [stone(UNNAMED)]) is None
+    places.avoid(fit.__code__)
+    places.avoided(COMPLETE_WAIT_SECONDS + 1)
+    assert places.holder(STACK, [stone(UNNAMED)]) is None
 
 
 def test_waiting_for_what_a_module_holds_is_in_vain() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from journal_program import Program
+from seeded_disk import SeededDisk
+from seeded_seam import put_under
+from sqlite_disk import sqlite_on
 
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
@@ -34,3 +38,21 @@ def program(home: Home) -> Iterator[Program]:
     made = Program(home)
     yield made
     made.die()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "disk"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def seeded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SeededDisk]:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    monkeypatch.delenv("FORKPOINT_KEY_FILE", raising=False)
+    made = SeededDisk(folder, random.Random(1))
+    with sqlite_on(made):
+        put_under(made, monkeypatch)
+        yield made

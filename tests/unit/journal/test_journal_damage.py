@@ -14,7 +14,7 @@ import pytest
 from journal_program import Program, State, content
 
 from forkpoint import errors
-from forkpoint.journal import anchor, connection, known, packfile, writer
+from forkpoint.journal import anchor, connection, disk, known, packfile, writer
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
@@ -299,11 +299,10 @@ def test_without_the_key_nothing_is_parsed(program: Program, tmp_path: Path, mon
     _history(program)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nobody"))
     opened: list[str] = []
-    real = os.open
-    monkeypatch.setattr(os, "open", lambda path, *a, **k: opened.append(str(path)) or real(path, *a, **k))
+    monkeypatch.setattr(disk, "open", lambda path, *a, **k: opened.append(str(path)) or os.open(path, *a, **k))
     with pytest.raises(errors.KeyMissing):
         homes.open_home(program.home.path)
-    assert [os.path.basename(path) for path in opened] == [".forkpoint", "FORMAT"]
+    assert [os.path.basename(path) for path in opened] == [".forkpoint", "FORMAT", program.home.key_id]
 
 
 def test_another_stores_key_is_refused_as_a_key(

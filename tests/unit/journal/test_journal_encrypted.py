@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_program import ROOT, Program, content
 
-from forkpoint import errors, model, report
+from forkpoint import _native, errors, model, report
 from forkpoint.journal import (
     cipher,
     codec,
@@ -356,12 +356,12 @@ def test_a_committer_that_reads_nothing_hidden_never_imports_what_decrypts(
     receiver, sender = os.pipe()
     begun: list[list[str]] = []
 
-    def noted(path: str, argv: list[str], env: dict[str, str]) -> None:
-        begun.append(argv)
+    def noted(path: bytes, argv: list[bytes], env: list[bytes]) -> None:
+        begun.append([*map(os.fsdecode, argv)])
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "execve", noted)
+        patch.setattr(_native, "spawn", noted)
         with pytest.raises(KeyboardInterrupt):
             committer.Committer(sender, program.lease.fd, encrypted=True).commit(
                 home, *program.rows(made, info), started_ns=time.monotonic_ns(), encode_ms=1.0, keep_last=1

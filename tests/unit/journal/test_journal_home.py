@@ -13,7 +13,7 @@ import pytest
 from journal_program import ROOT, Program
 
 from forkpoint import errors
-from forkpoint.journal import connection, filesystem, keys
+from forkpoint.journal import connection, disk, filesystem, keys
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home
 from forkpoint.journal.reader import Reader
@@ -124,7 +124,7 @@ def test_a_read_only_store_can_be_read_and_says_so_when_written_to(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point = program.commit([b"x"])
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(disk, "access", lambda path, mode: False)
     before = {path: path.stat().st_mtime_ns for path in Path(program.home.path).rglob("*")}
     with Reader(program.home) as reader:
         assert reader.newest_sound(program.run.id).point.id == point

@@ -174,13 +174,9 @@ def test_a_committer_that_is_never_told_what_to_commit_ends(program: Program) ->
         os.close(fd)
 
 
-def test_without_room_for_a_process_the_child_becomes_the_committer(
+def test_a_committer_there_was_no_room_for_at_first_comes_when_it_is_needed(
     program: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*how: object) -> int:
-        raise BlockingIOError(11, "no more processes")
-
-    monkeypatch.setattr("forkpoint._native.spawn", refuse)
     point = new_id()
     receiver, sender = os.pipe()
     child = os.fork()
@@ -188,7 +184,9 @@ def test_without_room_for_a_process_the_child_becomes_the_committer(
         try:
             info, made = program.write_pack([b"first"], point)
             ready = committer.Committer(sender, -1)
-            ready.start()
+            with monkeypatch.context() as full:
+                full.setattr("forkpoint._native.spawn", _no_room)
+                ready.start()
             ready.commit(program.home, *program.rows(made, info), started_ns=time.monotonic_ns(), encode_ms=1.0)
         finally:
             os._exit(9)
@@ -197,6 +195,23 @@ def test_without_room_for_a_process_the_child_becomes_the_committer(
     os.close(receiver)
     assert os.waitpid(child, 0)[1] == 0
     assert _states(program.home) == {point: [b"first"]}
+
+
+def test_without_room_for_a_committer_the_commit_fails(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, made = program.write_pack([b"first"], new_id())
+    monkeypatch.setattr("forkpoint._native.spawn", _no_room)
+    receiver, sender = os.pipe()
+    ready = committer.Committer(sender, -1)
+    ready.start()
+    with pytest.raises(BlockingIOError):
+        ready.commit(program.home, *program.rows(made, info), started_ns=time.monotonic_ns(), encode_ms=1.0)
+    for fd in (receiver, sender, ready._request, ready._waits, ready._go):
+        os.close(fd)
+    assert _states(program.home) == {}
+
+
+def _no_room(*how: object) -> int:
+    raise BlockingIOError(11, "no more processes")
 
 
 def test_a_missing_relied_on_pack_fails_the_commit_and_the_next_writes_everything(program: Program) -> None:

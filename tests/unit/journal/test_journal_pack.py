@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from journal_program import Program, manifest
 
 from forkpoint import errors, limits
-from forkpoint.journal import codec, durable, lease, pack, pack_place, packfile, record, seal
+from forkpoint.journal import codec, disk, durable, lease, pack, pack_place, packfile, record, seal
 from forkpoint.journal import home as homes
 from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.runs import RunInfo
@@ -209,7 +209,7 @@ class Recorder:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.calls: list[tuple[str, str]] = []
         for name in ("fdatasync", "fsync", "rename", "write"):
-            monkeypatch.setattr(os, name, self._wrapped(name, getattr(os, name)))
+            monkeypatch.setattr(disk, name, self._wrapped(name, getattr(disk, name)))
 
     def _wrapped(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(first: Any, *rest: Any, **named: Any) -> Any:
@@ -253,7 +253,7 @@ def test_a_failed_sync_is_never_tried_again_and_leaves_no_pack(
     point = new_id()
     sink = pack.PackWriter(program.home, program.run, point, {})
     ids = (sink.put(b"data" * 100, "buffer"),)
-    monkeypatch.setattr(os, "fdatasync", failing)
+    monkeypatch.setattr(disk, "fdatasync", failing)
     with pytest.raises(OSError, match="Input/output"):
         sink.finish(manifest(program.run.id, point, None, ids))
     assert len(calls) == 1
@@ -269,16 +269,14 @@ def test_a_failed_directory_sync_leaves_no_pack(program: Program, monkeypatch: p
     def failing(fd: int) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(os, "fsync", failing)
+    monkeypatch.setattr(disk, "fsync", failing)
     with pytest.raises(OSError, match="Input/output"):
         sink.finish(manifest(program.run.id, point, None, ids))
     assert packfile.all_packs(program.home) == []
 
 
 def test_short_writes_change_nothing(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    write, writev = os.write, os.writev
-    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, memoryview(data)[:37]))
-    monkeypatch.setattr(os, "writev", lambda fd, parts: writev(fd, [part[:37] for part in parts[:1]]))
+    monkeypatch.setattr(disk, "write", lambda fd, data: os.write(fd, memoryview(data)[:37]))
     name, _ = _written(program, [b"abc" * 500, os.urandom(3000)])
     monkeypatch.undo()
     assert _problems(program.home, name) == []

@@ -19,6 +19,8 @@ sys.path.append(str(STRESS))
 from power import blocklog, disk, judge  # noqa: E402
 from power.ledger import Ledger, digest  # noqa: E402
 
+pytestmark = pytest.mark.any_python
+
 CANNOT = 77
 
 

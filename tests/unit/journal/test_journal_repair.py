@@ -14,8 +14,8 @@ import pytest
 from journal_program import ROOT, Program, State, content
 
 from forkpoint import errors, model
-from forkpoint.journal import connection, packfile, record
-from forkpoint.journal.home import Home
+from forkpoint.journal import anchor, connection, disk, packfile, record
+from forkpoint.journal.home import Home, new_id
 from forkpoint.journal.reader import Reader
 from forkpoint.journal.repair import repair
 from forkpoint.journal.retention import Policy, forget
@@ -289,3 +289,33 @@ def test_a_dry_run_says_the_same_and_changes_nothing(program: Program) -> None:
     after = {path: path.read_bytes() for path in Path(program.home.path).rglob("*") if path.is_file()}
     assert before == after and would.lost and would.quarantine is None
     assert repair(program.home).lost == would.lost
+
+
+def test_the_names_of_packs_are_durable_once_repair_has_found_nothing(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One before it may have put them there and then failed."""
+    _history(program)
+    synced = set()
+
+    def fsync(fd: int) -> None:
+        synced.add(os.fstat(fd).st_ino)
+        os.fsync(fd)
+
+    monkeypatch.setattr(disk, "fsync", fsync)
+    repair(program.home)
+    packs = Path(program.home.path) / "packs"
+    assert {folder.stat().st_ino for folder in (packs, *packs.iterdir())} <= synced
+
+
+def test_a_pack_of_no_restore_point_is_not_believed_to_be_one_once_it_was_damaged(program: Program) -> None:
+    """A commit that never was left it in a store without any; its manifest, though whole, must not go on."""
+    program.write_pack([os.urandom(400)], new_id())
+    program.die()
+    (pack,) = packfile.all_packs(program.home)
+    _flip(_pack_path(program.home, pack), 82)  # the head of its first record
+    repair(program.home)
+    anchor.forget(program.home)  # it could not be written; then packs tell what there is
+    with Reader(program.home) as reader:
+        assert not reader.points()
+    assert verify(program.home).damages == ()

@@ -284,3 +284,14 @@ def test_a_clock_that_has_gone_back_keeps_by_age_where_a_rule_goes_by_age_only(p
     going = [row["id"] for row in retention.choose(rows, policy, set(), NOW)]
     kept = 4 if policy.keep_within_seconds else 1
     assert sorted(going) == [str(n) for n in range(4 - kept)]
+
+
+def test_a_pack_whose_name_is_damaged_in_the_journal_stops_nobody_from_forgetting(program: Program) -> None:
+    ids = [program.commit([os.urandom(500)]) for _ in range(3)]
+    db = connection.open_writer(program.home)
+    with connection.transaction(db):
+        db.execute("UPDATE pack SET id = CAST(X'C7' || substr(id, 2) AS TEXT) WHERE id = (SELECT min(id) FROM pack)")
+    db.close()
+    forget(program.home, Policy(keep_last=1))
+    assert _ids(program.home) == [ids[-1]]
+    assert verify(program.home).damages == ()

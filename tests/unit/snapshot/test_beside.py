@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from forkpoint import _native
-from forkpoint.report import Report
 from forkpoint.snapshot import forker
 
 DEADLINE = 20.0
@@ -89,20 +87,6 @@ def test_it_dies_with_the_child_and_the_memory_is_given_back_before() -> None:
     handle.kill()
     report = handle.wait()
     assert report is not None and report.status == "?"
-    _wait_until(lambda: _gone(pid))
-
-
-def test_it_dies_with_a_worker_that_is_killed() -> None:
-
-    page = memoryview(mmap.mmap(-1, 4096))
-    handle = forker.fork(lambda side: _beside(page), deadline_seconds=DEADLINE)
-    _wait_until(lambda: any(page[:4]))
-    pid = int.from_bytes(page[:4], "little")
-    worker = handle._page.worker()
-    assert worker not in (0, handle.pid)
-    os.kill(worker, signal.SIGKILL)
-    report = handle.wait()
-    assert report == Report("?", message="the child ended without a report (ended by SIGKILL)")
     _wait_until(lambda: _gone(pid))
 
 

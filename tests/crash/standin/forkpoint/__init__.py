@@ -45,7 +45,7 @@ def checkpoint(label=None, wait=False):
         if _bug == "doubled":
             print("once more", flush=True)
         return Checkpoint(restored=True)
-    path = os.path.join(os.environ["STANDIN_STORE"], "state.json")
+    path = os.path.join(os.environ["STANDIN_STORE"], "journal.db")
     with open(path) as file:
         state = json.load(file)
     state["bytes"] = int(os.environ.get("STANDIN_BYTES", "0")) + os.fstat(1).st_size
@@ -53,7 +53,10 @@ def checkpoint(label=None, wait=False):
     state["at"] = datetime.datetime.now(datetime.UTC).isoformat()
     with open(path + ".new", "w") as file:
         json.dump(state, file)
-    os.replace(path + ".new", path)
+    packs = os.path.join(os.environ["STANDIN_STORE"], "packs")
+    os.makedirs(packs, exist_ok=True)
+    with open(os.path.join(packs, f"{os.getpid()}.{_count}"), "w"):
+        os.replace(path + ".new", path)
     _committed += 1
     if _fault[0] == "program.durable:kill" and _committed == int(_fault[2]):
         os.kill(os.getpid(), signal.SIGKILL)

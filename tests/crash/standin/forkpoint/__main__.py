@@ -5,7 +5,7 @@ import os
 import sys
 
 verb, _, store, *rest = sys.argv[1:]
-path = os.path.join(store, "state.json")
+path = os.path.join(store, "journal.db")
 env = dict(os.environ)
 if verb == "run":
     if rest[0] == "--every":

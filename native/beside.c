@@ -1,14 +1,15 @@
-/* The process between a program and the child that works for it, so that the child may exec without being noticed.
+/* How the child has a committer beside it, and how it ends.
  *
  * exec gives a process the exit signal SIGCHLD again (fs/exec.c, de_thread), and from then on the program's os.wait()
- * would find it. So the forked process, whose exit signal is 0 and which never execs, only keeps: it lends its memory to
- * a worker (vfork: no page table is copied), waits for it and ends as it ended. The worker runs the commit, with a
- * committer beside it from when the disk has to be waited for, and then waits in the same way.
+ * would find it. So the child, whose exit signal is 0, never execs: it starts the committer when the disk has to be waited
+ * for, gives its memory back, waits for it and ends as it ended.
  *
- *     program --clone3, exit signal 0--> keeper --vfork--> worker --vfork, exec--> committer
+ *     program --clone3, exit signal 0--> child --vfork, exec--> committer
  *
- * Whoever kills the keeper (the program at the deadline, its own timer when the program is gone) kills the worker, and
- * that the committer: each asked for SIGKILL at its parent's death, which outlasts exec. */
+ * Whoever kills the child (the program at the deadline, its own timer when the program is gone) kills the committer, which
+ * asked for SIGKILL at its parent's death; that outlasts exec. No process beside the child shares its memory for longer than
+ * it takes to exec: of two, the kernel's OOM killer marks one as its victim and is held back by that one only, so when the
+ * other is the last to give the memory back it takes the program as well (mm/oom_kill.c, oom_evaluate_task). */
 #include "maps.h"
 #include "parts.h"
 
@@ -23,7 +24,7 @@
 #include <unistd.h>
 
 enum {
-    FAILED_STATUS = 70,           /* A worker that came back from its work without an exec or _exit (EX_SOFTWARE). */
+    FAILED_STATUS = 70,           /* There is no telling how it ended (EX_SOFTWARE). */
     DROPPED_BYTES_MIN = 1 << 20,  /* Mappings smaller than this are not worth a system call. */
 };
 
@@ -49,13 +50,11 @@ static void drop_memory(void)
     fp_maps_close(&maps);
 }
 
-/* Wait for a child and end as it did; a signal becomes 128 + its number, as in a shell. */
+/* Wait for a process that has exec'd and end as it did; a signal becomes 128 + its number, as in a shell. */
 static _Noreturn void end_with(pid_t child)
 {
+    drop_memory();
     siginfo_t how = {0};
-    if (syscall(SYS_waitid, P_PID, child, &how, WEXITED | WNOWAIT | WNOHANG, NULL) == 0 && how.si_pid == 0) {
-        drop_memory(); /* It has exec'd: nobody needs this any more. */
-    }
     long failed;
     do {
         failed = syscall(SYS_waitid, P_PID, child, &how, WEXITED, NULL);
@@ -68,50 +67,27 @@ static _Noreturn void end_with(pid_t child)
 
 /* ---------------------------------------------------------------- from Python */
 
-/* The keeper's own deadline, for when the program is no longer there to keep it. A timer that sends SIGKILL: SIGALRM could
-   come from elsewhere too, and is ignored. Asked of the kernel directly, since older C libraries have it in librt. */
-static int arm_deadline(double seconds)
+PyDoc_STRVAR(die_after_doc,
+"die_after(seconds)\n\n"
+"Have this process killed once so much time has passed, whoever is left to do it. OSError if the kernel refuses.");
+
+/* A timer that sends SIGKILL: SIGALRM could come from elsewhere too, and is ignored. Asked of the kernel directly, since
+   older C libraries have it in librt. */
+static PyObject *die_after(PyObject *module, PyObject *arg)
 {
+    (void)module;
+    double seconds = PyFloat_AsDouble(arg);
+    if (seconds == -1.0 && PyErr_Occurred()) {
+        return NULL;
+    }
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
     struct itimerspec at = {.it_value = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}};
     int timer;
-    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0) {
-        return -1;
-    }
-    return (int)syscall(SYS_timer_settime, timer, 0, &at, NULL);
-}
-
-PyDoc_STRVAR(work_doc,
-"work(body, seconds)\n\n"
-"Only in the forked child; never returns. Calls `body()` in a worker that shares this process's memory, and ends as\n"
-"the worker ends: with its exec'd program's status, with 70 when `body` returns, or after `seconds`, killed.");
-
-static PyObject *work(PyObject *module, PyObject *args)
-{
-    (void)module;
-    PyObject *body;
-    double seconds;
-    if (!PyArg_ParseTuple(args, "Od:work", &body, &seconds)) {
-        return NULL;
-    }
-    pid_t keeper = getpid();
-    pid_t worker = arm_deadline(seconds) == 0 ? vfork() : -1;
-    if (worker < 0) {
+    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0 ||
+        syscall(SYS_timer_settime, timer, 0, &at, NULL) != 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    if (worker > 0) {
-        end_with(worker);
-    }
-    /* The worker. It only ever goes deeper than this frame, so the keeper finds its own as it left it. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (getppid() != keeper) {
-        _exit(FAILED_STATUS);
-    }
-    PyObject *result = PyObject_CallNoArgs(body);
-    if (result == NULL) {
-        PyErr_Print(); /* To the log, where there is one. */
-    }
-    _exit(FAILED_STATUS);
+    Py_RETURN_NONE;
 }
 
 /* Pointers into a list of bytes objects, NULL-terminated, to be freed with PyMem_Free; NULL with an exception. */
@@ -192,14 +168,14 @@ static PyObject *py_end_with(PyObject *module, PyObject *arg)
     end_with((pid_t)pid);
 }
 
-PyMethodDef forkpoint_keeper_methods[] = {
-    {"work", work, METH_VARARGS, work_doc},
+PyMethodDef forkpoint_beside_methods[] = {
+    {"die_after", die_after, METH_O, die_after_doc},
     {"spawn", spawn, METH_VARARGS, spawn_doc},
     {"end_with", py_end_with, METH_O, end_with_doc},
     {NULL, NULL, 0, NULL},
 };
 
-int forkpoint_keeper_init(PyObject *module)
+int forkpoint_beside_init(PyObject *module)
 {
     (void)module;
     return 0;
