@@ -6,13 +6,14 @@ machine is. What must hold in the end is the same for every fault: the output of
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ class Plant:
     new: str
 
     def sow(self, scratch: Path) -> dict[str, str]:
-        """The environment in which forkpoint has this bug."""
-        shutil.copytree(ROOT / "forkpoint", scratch / "planted" / "forkpoint", dirs_exist_ok=True)
+        """The environment in which forkpoint has this bug, and those sown in the same place before."""
+        if not (scratch / "planted").exists():
+            shutil.copytree(ROOT / "forkpoint", scratch / "planted" / "forkpoint")
         path = scratch / "planted" / "forkpoint" / self.file
         text = path.read_text()
         if text.count(self.old) != 1:
@@ -213,6 +215,18 @@ def image(path: Path, megabytes: int, *options: str) -> None:
     with path.open("wb") as file:
         file.truncate(megabytes << 20)
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", *options, str(path)], check=True, capture_output=True)
+
+
+def parse(about: str | None, kinds: Collection[str], plants: Collection[str]) -> argparse.Namespace:
+    """The command line of a program that makes faults of these kinds."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(kinds))
+    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
+    parser.add_argument("--plant", choices=plants, help="with this bug in the product: must fail")
+    options = parser.parse_args()
+    if unknown := set(options.kinds) - set(kinds):
+        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
+    return options
 
 
 def table(rows: Iterable[tuple[str, Callable[[], str]]]) -> int:

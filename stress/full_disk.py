@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fed import Broken, Fed, Plant, image, in_a_namespace, mount, remount, table, unmount
+from fed import Broken, Fed, Plant, image, in_a_namespace, mount, parse, remount, table, unmount
 
 PLANTS = {
     "silent": Plant("engine.py", "            say(message)\n", "            pass\n"),
@@ -239,7 +239,7 @@ ROWS: dict[tuple[str, str], Callable[[str, Path, argparse.Namespace], str]] = {
 
 
 def main() -> int:
-    options = parse()
+    options = parse(__doc__, sorted({kind for kind, _ in ROWS}), PLANTS)
     chosen = [row for row in ROWS if not options.kinds or row[0] in options.kinds]
     if any(kind != "file-size" for kind, _ in chosen):
         in_a_namespace()
@@ -248,18 +248,6 @@ def main() -> int:
             ((f"{kind}, {then}", partial(ROWS[kind, then], kind, Path(scratch) / f"{kind} {then}", options)))
             for kind, then in chosen
         )
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    kinds = sorted({kind for kind, _ in ROWS})
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(kinds))
-    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
-    parser.add_argument("--plant", choices=PLANTS, help="with this bug in the product: must fail")
-    options = parser.parse_args()
-    if unknown := set(options.kinds) - set(kinds):
-        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
-    return options
 
 
 if __name__ == "__main__":

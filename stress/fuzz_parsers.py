@@ -5,8 +5,8 @@
 Each target gets mutations of what real stores hold, made what a holder of the key could have written: tags, ids,
 digests and checksums are computed anew, since behind them a parser must stand by itself. The corpus is guided by
 coverage where atheris is installed, random where not. A finding is an exception that is not `ForkpointError`, a
-target that takes 10 s, or 1 GiB of memory; it is told with its input, and the exit status is 1. `--plant` adds a target
-with a bug, which must be found.
+target that takes 10 s of CPU time, or 1 GiB of memory; it is told with its input, and the exit status is 1. `--plant`
+adds a target with a bug, which must be found.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ with atheris.instrument_imports(include=["forkpoint"]) if atheris else contextli
         codec,
         connection,
         contents,
-        durable,
+        disk,
         filelog,
         kept,
         keys,
@@ -70,6 +70,7 @@ from journal_program import Program  # noqa: E402
 
 MEMORY_BYTES = 1 << 30
 INPUT_SECONDS = 10
+STUCK_SECONDS = 3600
 FINDING = "finding: "
 
 
@@ -323,13 +324,20 @@ TARGETS: dict[str, tuple[Target, Callable[[Fixture], list[bytes]]]] = {
 
 def one(name: str, seconds: int, seed: int, folder: Path) -> None:
     """Fuzz one target in this process; ends it. Every input that is new to the coverage is kept by libFuzzer."""
-    durable.os.fsync = durable.os.fdatasync = lambda fd: None  # type: ignore[assignment]  # only parsing is looked at
+    disk.fsync = disk.fdatasync = lambda fd: None  # type: ignore[assignment]  # only parsing is looked at
     at = Fixture(folder)
     target, corpus = TARGETS[name] if name != "planted" else (planted, lambda at: [b"planted"])
 
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"{INPUT_SECONDS} s of CPU time")
+
+    signal.signal(signal.SIGPROF, too_long)
+
     def run(data: bytes) -> None:
         try:
+            signal.setitimer(signal.ITIMER_PROF, INPUT_SECONDS)  # by the wall a stopped process takes long, too
             target(at, data)
+            signal.setitimer(signal.ITIMER_PROF, 0)
             assert not any(name.startswith("reader-") for name in os.listdir(at.path("leases"))), "a lease is left over"
         except errors.ForkpointError:
             pass
@@ -345,7 +353,7 @@ def one(name: str, seconds: int, seed: int, folder: Path) -> None:
     for number, data in enumerate(corpus(at)):
         (seeds / str(number)).write_bytes(data)
     arguments = [
-        sys.argv[0], str(seeds), f"-max_total_time={seconds}", f"-seed={seed}", f"-timeout={INPUT_SECONDS}",
+        sys.argv[0], str(seeds), f"-max_total_time={seconds}", f"-seed={seed}", f"-timeout={STUCK_SECONDS}",
         f"-rss_limit_mb={MEMORY_BYTES >> 20}", f"-artifact_prefix={folder}/", "-max_len=8192",
     ]  # fmt: skip
     atheris.Setup(arguments, run)
@@ -364,9 +372,7 @@ def at_random(run: Callable[[bytes], None], corpus: list[bytes], seconds: int, s
         data = bytearray(chance.choice(corpus))
         for _ in range(chance.choice([1, 1, 2, 5])):
             chance.choice(changes)(data, chance)
-        signal.alarm(INPUT_SECONDS)
         run(bytes(data))
-        signal.alarm(0)
         count += 1
     print(f"Done {count} runs", flush=True)
     os._exit(0)

@@ -1,13 +1,15 @@
-"""Two programs commit (some children killed), one process forgets, one restores: all at once, on one store.
+"""Two programs commit (some children killed), one process forgets, one restores, one verifies: at once, on one store.
 
-    python stress/journal_soak.py [SECONDS]
+    python stress/journal_soak.py [SECONDS] [--seed N] [--plant leases]
 
 Holds: what was acknowledged is the newest restore point with the right content; a reader finds every restore point it
-was shown; at the end the store verifies. Exits 1 and says what did not hold.
+was shown; whenever it is verified the store is sound, and at the end. Exits 1 and says what did not hold. `--plant
+leases` forgets without asking who reads, which must be found.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import subprocess
@@ -22,7 +24,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "unit" / "journal")]
 from journal_program import Program, content  # noqa: E402
 
 from forkpoint import report  # noqa: E402
-from forkpoint.journal import committer  # noqa: E402
+from forkpoint.journal import committer, lease  # noqa: E402
 from forkpoint.journal import home as homes  # noqa: E402
 from forkpoint.journal.reader import Reader  # noqa: E402
 from forkpoint.journal.retention import Policy, forget  # noqa: E402
@@ -96,21 +98,50 @@ def restoring(home: homes.Home, until: float, chance: random.Random) -> str:
     return f"read {read} restore points"
 
 
-ROLES = {"program": program, "forgetting": forgetting, "restoring": restoring}
+def verifying(home: homes.Home, until: float, chance: random.Random) -> str:
+    rounds = points = 0
+    while time.time() < until:
+        found = verify(home)
+        assert not found.damages, found.damages
+        points += len(found.points)
+        rounds += 1
+        time.sleep(chance.random() * 0.1)
+    return f"verified {rounds} times, {points} restore points"
+
+
+ROLES = {"program": program, "forgetting": forgetting, "restoring": restoring, "verifying": verifying}
+STARTED = ("program", "program", "forgetting", "restoring", "verifying")
+
+
+def play(role: str, path: str, until: float, seed: str, plant: str) -> None:
+    if plant == "leases":
+        lease.readers = lambda home: []
+    chance = random.Random(f"{seed} {role}")
+    print(role, ROLES[role](homes.open_home(path), until, chance), flush=True)
 
 
 def main() -> int:
-    if len(sys.argv) == 4:
-        role, path, until = sys.argv[1:]
-        print(role, ROLES[role](homes.open_home(path), float(until), random.Random(os.getpid())), flush=True)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("seconds", type=float, nargs="?", default=60.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--plant", choices=["leases"], help="with this bug: must fail")
+    parser.add_argument("--role", nargs=2, metavar=("ROLE", "STORE"), help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.role:
+        play(*asked.role, asked.until, str(asked.seed), asked.plant or "")
         return 0
-    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    print(f"seed {asked.seed}, {asked.seconds:.0f} s", flush=True)
     with tempfile.TemporaryDirectory(prefix="forkpoint-soak-") as folder:
         os.environ |= {"XDG_CONFIG_HOME": f"{folder}/config", "XDG_STATE_HOME": f"{folder}/state"}
         home = homes.create(f"{folder}/store")
-        roles = ["program", "program", "forgetting", "restoring"]
-        until = str(time.time() + seconds)
-        running = [subprocess.Popen([sys.executable, __file__, role, home.path, until]) for role in roles]
+        common = ["--until", str(time.time() + asked.seconds), *(["--plant", asked.plant] if asked.plant else [])]
+        running = [
+            subprocess.Popen(
+                [sys.executable, __file__, "--role", role, home.path, *common, "--seed", str(asked.seed + n)]
+            )
+            for n, role in enumerate(STARTED)
+        ]
         failed = [process.wait() for process in running]
         found = verify(home)
         print(f"verify: {len(found.points)} restore points, damages {found.damages}")

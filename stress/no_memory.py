@@ -5,7 +5,7 @@
 
 With each k-th allocation of a commit failing in turn (_testcapi.set_nomemory), in the program as in its child: the
 program goes on with the variables it has to have, the commit succeeds or its failure is said or raised, and the next
-commit works. What is not here: a memory cgroup, in which the kernel kills.
+commit works. Then the same of automatic commits, of which nothing may be raised in the program.
 """
 
 from __future__ import annotations
@@ -63,12 +63,40 @@ counted["state"] = len(state) == 3 + len(range(first, last, step)) and state[0] 
 print(json.dumps(counted))
 """
 
+AUTOMATIC = """
+import itertools, json, sys, _testcapi, forkpoint
 
-def allocations(scratch: Path, options: argparse.Namespace, first: int) -> str:
+def spin(turns):
+    for _ in turns:
+        pass
+
+first, last, step = map(int, sys.argv[1:])
+forkpoint.checkpoint("before", wait=True)
+counted = {"tried": 0}
+state = [list(range(50)), {"a": 1.5}, "text"]
+for k in range(first, last, step):
+    turns = itertools.repeat(None, 4_000_000)
+    _testcapi.set_nomemory(k, k + 1)
+    try:
+        spin(turns)  # allocates nothing itself: what does is the commit that begins meanwhile
+        _testcapi.remove_mem_hooks()
+        counted["tried"] += 1
+    except BaseException as problem:
+        _testcapi.remove_mem_hooks()
+        raise SystemExit(f"raised in the program, allocation {k}: {problem!r}")
+    state.append(k)
+counted["after"] = forkpoint.checkpoint("after", wait=True).durable
+counted["state"] = len(state) == 3 + len(range(first, last, step)) and state[0] == list(range(50))
+print(json.dumps(counted))
+"""
+
+
+def allocations(scratch: Path, options: argparse.Namespace, first: int, *, automatic: bool = False) -> str:
     """The k-th allocation fails, for a stretch of k."""
     last = first + options.stretch
-    bench = bench_of(ALLOCATIONS, scratch, options, (str(first), str(last), str(options.step)))
-    ran = bench.run("--every", "3600")
+    code = AUTOMATIC if automatic else ALLOCATIONS
+    bench = bench_of(code, scratch, options, (str(first), str(last), str(options.step)))
+    ran = bench.run("--every", "0.05" if automatic else "3600")
     if ran.status or not ran.out:
         raise Broken(f"the program ended with {ran.status}\n{tail(ran.err)}")
     counted = json.loads(ran.out)
@@ -78,7 +106,9 @@ def allocations(scratch: Path, options: argparse.Namespace, first: int) -> str:
         raise Broken(f"a commit that failed gives no reason: {counted}")
     if bench.ask("verify").status:
         raise Broken("the store does not verify")
-    return ", ".join(f"{how} {count}" for how, count in sorted(counted.items()))
+    said = ran.err.count(b"no automatic commit: MemoryError") + ran.err.count(b" is missing: ")
+    noted = f", said {said} times" if automatic else ""
+    return ", ".join(f"{how} {count}" for how, count in sorted(counted.items())) + noted
 
 
 def bench_of(code: str, scratch: Path, options: argparse.Namespace, arguments: tuple[str, ...]) -> Bench:
@@ -93,7 +123,11 @@ def main() -> int:
     options = parse()
     with tempfile.TemporaryDirectory(prefix="no_memory.") as scratch:
         return table(
-            (f"allocations {first} on", partial(allocations, Path(scratch) / str(first), options, first))
+            (
+                f"{'automatic' if automatic else 'allocations'} {first} on",
+                partial(allocations, Path(scratch) / f"{first} {automatic}", options, first, automatic=automatic),
+            )
+            for automatic in (False, True)
             for first in range(1, options.upto, options.stretch)
         )
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fed import Broken, Fed, Plant, image, in_a_namespace, mount, remount, table, unmount
+from fed import Broken, Fed, Plant, image, in_a_namespace, mount, parse, remount, table, unmount
 
 PLANTS = {
     "silent": Plant("engine.py", "            say(message)\n", "            pass\n"),
@@ -145,7 +145,7 @@ def one(kind: str, scratch: Path, options: argparse.Namespace, *, killed: bool) 
 
 
 def main() -> int:
-    options = parse()
+    options = parse(__doc__, KINDS, PLANTS)
     in_a_namespace()
     with tempfile.TemporaryDirectory(prefix="read_only_disk.") as scratch:
         return table(
@@ -156,17 +156,6 @@ def main() -> int:
             for kind in options.kinds or KINDS
             for then in ("goes on", "restored")
         )
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
-    parser.add_argument("--plant", choices=PLANTS, help="with this bug in the product: must fail")
-    options = parser.parse_args()
-    if unknown := set(options.kinds) - set(KINDS):
-        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
-    return options
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from fed import Broken, Fed, Plant, table
+from fed import Broken, Fed, Plant, parse, table
 
 PLANTS = {
     "retention": Plant(
@@ -138,7 +138,7 @@ def when(point: dict[str, object]) -> datetime:
 
 
 def main() -> int:
-    options = parse()
+    options = parse(__doc__, KINDS, PLANTS)
     compiler = shutil.which("cc")
     if compiler is None:
         print("there is no C compiler: not run", file=sys.stderr)
@@ -148,17 +148,6 @@ def main() -> int:
         source = Path(__file__).with_suffix(".c")
         subprocess.run([compiler, "-O", "-shared", "-fPIC", "-o", options.library, source], check=True)
         return table((kind, partial(one, kind, Path(scratch) / kind, options)) for kind in options.kinds or KINDS)
-
-
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
-    parser.add_argument("--plant", choices=PLANTS, help="with this bug in the product: must fail")
-    options = parser.parse_args()
-    if unknown := set(options.kinds) - set(KINDS):
-        parser.error(f"no such kind: {', '.join(sorted(unknown))}")
-    return options
 
 
 if __name__ == "__main__":

@@ -1,112 +1,124 @@
 """What a checkpoint costs: each method beside the others, on each workload.
 
-    python stress/bench/cost.py [--workload W1 ...] [--method forkpoint ...] [--json FILE]
+    python stress/bench/cost.py [--workload W1 ...] [--method forkpoint ...] [--points 9] [--json FILE]
 
 One process per method, all alive at once and taking turns, so that whatever the machine does meets all of them. The
-first points of each warm up. Times in ms, medians: `stop` is the call, `slowed` what the next step takes more than
-one without a checkpoint, both again as CPU time of the main thread, `durable` from the beginning of the call, `bytes`
-of one point.
+first points of each warm up. Times in ms, medians: `stop` is the call (p99 is its worst where there are fewer than a
+hundred), `slowed` what the next step takes more than one without a checkpoint, `durable` counts from the beginning of
+the call, `cpu` is CPU time of all processes of the method beyond that of the step, `memory` the most (PSS) they had
+beyond that of the program before it, seen in points of their own, whose times do not count. `fsync` says whether the
+method's `durable` outlives a power cut.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import select
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
 from methods import METHODS
+from question import HERE, Found, Question, scratch
+from serve import memory_bytes
 from workloads import WORKLOADS
 
 WARMING = 4
-PLAIN_STEPS = 3
-COLUMNS = ("stop", "stop_worst", "slowed", "stop_cpu", "slowed_cpu", "step", "durable")
-USED = {
-    "W1": list(METHODS),
-    "W4": ["none", "memcpy", "forkpoint", "fork", "torch.save"],
-    "W7": ["none", "forkpoint", "fork", "pickle"],
-    "W8": ["none", "forkpoint", "fork", "pickle"],
-    "W9": ["none", "memcpy", "forkpoint", "forkpoint-unstaged", "fork", "pickle"],
-    "dense": ["none", "memcpy", "forkpoint", "forkpoint-unstaged", "fork", "pickle"],
+MEMORY_POINTS = 2
+MEMORY_LOOK_SECONDS = 0.005
+TOO_LARGE = "no memory for one more program of 2 GB"
+NOT_TRIED = {
+    "W2": {
+        method: TOO_LARGE for method in METHODS if method not in {"none", "forkpoint", "forkpoint-256M", "torch.save"}
+    },
+    "W7": {"dill": "minutes a point", "joblib": "minutes a point"},
 }
+"""Which methods are left out where, by reason, to have a run end."""
 
 
-def serve(workload: str, method: str) -> None:
-    """The process of one method: a line on stdin asks for one point, a line of JSON answers."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    work = WORKLOADS[workload]()
-    work.step()
-    way = METHODS[method](work)
-    plain = [spent(work.step) for _ in range(PLAIN_STEPS)]
-    answer = sys.stdout
-    while sys.stdin.readline():
-        if not work.sparse:
-            plain = [spent(work.step) for _ in range(PLAIN_STEPS)]
-        print(json.dumps(turn(work, way, plain)), file=answer, flush=True)
+class Server:
+    """The process of one method."""
+
+    def __init__(self, directory: Path, workload: str, method: str) -> None:
+        self.directory = directory
+        directory.mkdir()
+        command = [sys.executable, str(HERE / "serve.py"), workload, method]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        with open(directory / "said", "wb") as said:
+            self.process = subprocess.Popen(
+                command, cwd=directory, env=environment, stdin=pipe, stdout=pipe, stderr=said, text=True
+            )
+        self.points: list[dict[str, float]] = []
+        self.left_out = ""
+        self.about: dict[str, Any] = {}
+
+    def begin(self) -> None:
+        """Wait until it is ready."""
+        self.about = self._answer()
+
+    def take(self, *, look: bool) -> None:
+        """One point; with `look`, the memory it takes."""
+        if self.left_out:
+            return
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        most = 0
+        while look and not select.select([self.process.stdout], [], [], MEMORY_LOOK_SECONDS)[0]:
+            most = max(most, memory_bytes(self.process.pid))
+        point = self._answer()
+        if not self.left_out:
+            self.points.append({**point, "memory": most - self.about["memory_before"]} if look else point)
+
+    def end(self) -> None:
+        self.process.communicate()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        said = self.process.stdout.readline()
+        answer: dict[str, Any] = json.loads(said) if said else {"left_out": self._last_words()}
+        self.left_out = answer.get("left_out", "")
+        return answer
+
+    def _last_words(self) -> str:
+        said = (self.directory / "said").read_text(errors="replace").split("\n")
+        return f"died: {' '.join(said[-3:])[-200:]}"
 
 
-def turn(work: Any, way: Any, plain: list[tuple[float, float]]) -> dict[str, float]:
-    """One point and the step after it; `plain` are steps without a checkpoint, taken just before where they do not
-    change how much a point has to write.
-    """
-    began = time.perf_counter()
-    stop, stop_cpu = spent(way.take)
-    step, step_cpu = spent(work.step)
-    way.wait()
-    done = time.perf_counter()
-    usual, usual_cpu = (statistics.median(column) for column in zip(*plain, strict=True))
-    return {
-        "stop": stop,
-        "slowed": step - usual,
-        "stop_cpu": stop_cpu,
-        "slowed_cpu": step_cpu - usual_cpu,
-        "step": usual,
-        "durable": 1e3 * (done - began),
-        "bytes": way.written,
-    }
-
-
-def spent(action: Callable[[], object]) -> tuple[float, float]:
-    """Time and CPU time of the main thread, in ms: the second hardly depends on what else the machine does."""
-    began, began_cpu = time.perf_counter(), time.thread_time()
-    action()
-    return 1e3 * (time.perf_counter() - began), 1e3 * (time.thread_time() - began_cpu)
-
-
-def measure(workload: str, methods: list[str]) -> dict[str, list[dict[str, float]]]:
+def measure(workload: str, options: argparse.Namespace) -> Found:
     """The points of each method, taken in turns."""
-    found: dict[str, list[dict[str, float]]] = {method: [] for method in methods}
-    with tempfile.TemporaryDirectory(prefix="cost.", dir=os.environ.get("FORKPOINT_BENCH_DIR")) as scratch:
-        servers = {method: begin(Path(scratch) / method, workload, method) for method in methods}
+    left_out = dict(NOT_TRIED.get(workload, {}))
+    points = options.points or WORKLOADS[workload].points
+    with scratch("cost") as place:
+        servers = {}
+        for method in options.method or METHODS:
+            if method not in left_out:
+                servers[method] = server = Server(Path(place) / method, workload, method)
+                server.begin()  # one after the other: the machine is not tried by a dozen imports at once
         try:
-            for _ in range(WORKLOADS[workload].points):
-                for name, server in servers.items():
-                    assert server.stdin is not None and server.stdout is not None
-                    server.stdin.write("go\n")
-                    server.stdin.flush()
-                    found[name].append(json.loads(server.stdout.readline()))
+            for turn in range(points + MEMORY_POINTS):
+                for server in servers.values():
+                    server.take(look=turn >= points)
         finally:
             for server in servers.values():
-                server.communicate()
-        for method in methods:
+                server.end()
+        left_out |= {method: server.left_out for method, server in servers.items() if server.left_out}
+        kept = {method: server for method, server in servers.items() if not server.left_out}
+        for method, server in kept.items():
             if method.startswith("forkpoint"):
-                split(Path(scratch) / method, found[method])
-    return found
-
-
-def begin(directory: Path, workload: str, method: str) -> subprocess.Popen[str]:
-    directory.mkdir()
-    command = [sys.executable, __file__, "--serve", workload, method]
-    return subprocess.Popen(command, cwd=directory, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                split(server.directory, server.points)
+    return {
+        "points": {method: server.points for method, server in kept.items()},
+        "medians": {method: summary(server.points) for method, server in kept.items()},
+        "fsynced": {method: server.about["fsynced"] for method, server in kept.items()},
+        "left out": left_out,
+    }
 
 
 def split(directory: Path, points: list[dict[str, float]]) -> None:
@@ -120,42 +132,71 @@ def split(directory: Path, points: list[dict[str, float]]) -> None:
 
 
 def summary(points: list[dict[str, float]]) -> dict[str, float]:
-    """Medians over the points after the warming ones; the worst stop stands for p99."""
-    used = points[WARMING:]
+    """Medians over the points after the warming ones, and the worst of some."""
+    used = [point for point in points if "memory" not in point]
+    used = used[min(WARMING, len(used) // 2) :]
     names = {name for point in used for name in point}
     found = {name: statistics.median([point[name] for point in used if name in point]) for name in names}
-    return {**found, "stop_worst": max(point["stop"] for point in used), "first_durable": points[0]["durable"]}
+    stops = sorted(point["stop"] for point in used)
+    found["stop_p99"] = stops[math.ceil(0.99 * len(stops)) - 1]
+    found["first_durable"] = points[0]["durable"]
+    found["bytes_in_all"] = sum(point["bytes"] for point in points)
+    found["memory"] = max(point["memory"] for point in points if "memory" in point)
+    return found
 
 
-def table(workload: str, found: dict[str, dict[str, float]]) -> None:
-    print(f"\n{workload}: {WORKLOADS[workload].__doc__}")
-    print(f"{'':<20}{'stop':>9}{'worst':>9}{'slowed':>9}{'cpu':>9}{'cpu':>9}{'step':>9}{'durable':>9}{'bytes':>14}")
-    for method, figures in found.items():
-        columns = [figures[name] for name in COLUMNS]
-        parts = "  ".join(f"{name[5:]} {ms:.1f}" for name, ms in sorted(figures.items()) if name.startswith("stop."))
-        print(f"{method:<20}" + "".join(f"{ms:>9.1f}" for ms in columns) + f"{figures['bytes']:>14,.0f}  {parts}")
-    sys.stdout.flush()
+HEADS = (
+    "method",
+    "stop",
+    "p99",
+    "slowed",
+    "durable",
+    "fsync",
+    "cpu",
+    "memory, MB",
+    "bytes a point",
+    "the stop's parts",
+)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=list(WORKLOADS))
-    parser.add_argument("--method", nargs="+", choices=METHODS)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--serve", nargs=2)
-    options = parser.parse_args()
-    if options.serve:
-        serve(*options.serve)
-        return
-    whole = {}
-    for workload in options.workload:
-        methods = [method for method in USED[workload] if options.method is None or method in options.method]
-        points = measure(workload, methods)
-        whole[workload] = {"points": points, "medians": {name: summary(taken) for name, taken in points.items()}}
-        table(workload, whole[workload]["medians"])
-    if options.json:
-        options.json.write_text(json.dumps(whole, indent=1))
+def rows(found: Found) -> list[list[str]]:
+    table = []
+    for method, figures in found["medians"].items():
+        times = [f"{figures[name]:,.1f}" for name in ("stop", "stop_p99", "slowed")]
+        durable = f"{figures['durable']:,.0f}", "yes" if found["fsynced"][method] else "no", f"{figures['cpu']:,.0f}"
+        sizes = f"{figures['memory'] / 1e6:,.0f}", f"{figures['bytes']:,.0f}"
+        parts = sorted((name[5:], ms) for name, ms in figures.items() if name.startswith("stop."))
+        table.append([method, *times, *durable, *sizes, ", ".join(f"{name} {ms:.1f}" for name, ms in parts)])
+    return table
 
+
+def notes(found: Found) -> list[str]:
+    reasons: dict[str, list[str]] = {}
+    for method, reason in found["left out"].items():
+        reasons.setdefault(reason, []).append(method)
+    return [f"left out: {', '.join(methods)}: {reason}" for reason, methods in reasons.items()]
+
+
+def bars(found: Found) -> dict[str, float]:
+    medians = {name: figures for name, figures in found["medians"].items() if name != "none"}
+    return {name: figures["stop"] + max(0.0, figures["slowed"]) for name, figures in medians.items()}
+
+
+QUESTION = Question(
+    name="cost",
+    about=__doc__,
+    heads=HEADS,
+    measure=measure,
+    rows=rows,
+    notes=notes,
+    bars=bars,
+    unit="stop and slowed next step, ms",
+    workloads=[name for name in WORKLOADS if name != "tiny"],
+    options={
+        "method": {"nargs": "+", "choices": METHODS},
+        "points": {"type": int, "help": "of each method, warming ones included; default: as many as the workload says"},
+    },
+)
 
 if __name__ == "__main__":
-    main()
+    QUESTION.main()

@@ -6,11 +6,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from workload import Workload
 
-class Trained:
+
+class Trained(Workload):
     """A model in training: `model`, `optimizer` and `torch` are its attributes, `loss` is that of the next batch."""
 
-    sparse = False
+    trained = True
+    large = True
     model: Any
     optimizer: Any
     torch: Any
@@ -26,8 +29,11 @@ class Trained:
     def state(self) -> dict[str, Any]:
         return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
 
+    def adopt(self, state: dict[str, Any]) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
     def arrays(self) -> list[Any]:
-        """All large memory, as numpy arrays over it."""
         moments = [value for state in self.optimizer.state.values() for value in state.values()]
         return [tensor.detach().numpy().reshape(-1) for tensor in (*self.model.parameters(), *moments)]
 
@@ -36,7 +42,7 @@ class Gpt(Trained):
     """W1: a char-GPT of 10.9 M parameters with AdamW on the text of the standard library; 131 MB of state."""
 
     name = "W1"
-    points = 12
+    points = 8
     shape = 384, 6, 6
 
     def __init__(self) -> None:
@@ -72,7 +78,7 @@ class LargeGpt(Trained):
     """W2: the shape of GPT-2 with 124 M parameters, random, and AdamW; 1.5 GB of state."""
 
     name = "W2"
-    points = 7
+    points = 5
 
     def __init__(self) -> None:
         import torch
@@ -132,11 +138,10 @@ class Images(Trained):
         return torch.nn.functional.cross_entropy(self.model(torch.randn(4, 3, 96, 96)), torch.randint(1000, (4,)))
 
 
-class Frozen:
+class Frozen(Trained):
     """W4: a frozen backbone of 25 M parameters (100 MB) and adapters of rank 4 that learn (LoRA)."""
 
     name = "W4"
-    sparse = False
     points = 9
 
     def __init__(self) -> None:
@@ -145,26 +150,16 @@ class Frozen:
 
         torch.manual_seed(0)
         width, layers, rank = 1024, 24, 4
-        self.backbone = nn.ModuleList(nn.Linear(width, width) for _ in range(layers)).requires_grad_(False)
-        self.down = nn.ParameterList(torch.randn(width, rank) / width for _ in range(layers))
-        self.up = nn.ParameterList(torch.zeros(rank, width) for _ in range(layers))
-        self.optimizer = torch.optim.AdamW([*self.down, *self.up], lr=1e-3)
+        backbone = nn.ModuleList(nn.Linear(width, width) for _ in range(layers)).requires_grad_(False)
+        down = nn.ParameterList(torch.randn(width, rank) / width for _ in range(layers))
+        up = nn.ParameterList(torch.zeros(rank, width) for _ in range(layers))
+        self.model = nn.ModuleDict({"backbone": backbone, "down": down, "up": up})
+        self.optimizer = torch.optim.AdamW([*down, *up], lr=1e-3)
         self.torch = torch
 
-    def step(self) -> None:
+    def loss(self) -> Any:
         torch = self.torch
         hidden = torch.randn(16, 1024)
-        for layer, down, up in zip(self.backbone, self.down, self.up, strict=True):
+        for layer, down, up in zip(*self.model.values(), strict=True):
             hidden = torch.tanh(layer(hidden) + hidden @ down @ up)
-        (hidden - 1).pow(2).mean().backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def state(self) -> dict[str, Any]:
-        learned = {"down": self.down.state_dict(), "up": self.up.state_dict()}
-        return {"backbone": self.backbone.state_dict(), **learned, "optimizer": self.optimizer.state_dict()}
-
-    def arrays(self) -> list[Any]:
-        moments = [value for state in self.optimizer.state.values() for value in state.values()]
-        learned = (*self.backbone.parameters(), *self.down, *self.up)
-        return [tensor.detach().numpy().reshape(-1) for tensor in (*learned, *moments)]
+        return (hidden - 1).pow(2).mean()

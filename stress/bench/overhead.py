@@ -18,14 +18,9 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-from workloads import WORKLOADS  # noqa: E402
+from question import HERE, Found, Question, scratch
 
 PROGRAM = """
 import sys, time
@@ -58,13 +53,14 @@ def durable(directory: Path, store: str) -> int:
     """How many points the last run took."""
     shown = [sys.executable, "-m", "forkpoint", "log", "--json", "--store", store]
     log = json.loads(subprocess.run(shown, cwd=directory, capture_output=True, text=True, check=True).stdout)
-    return max((point["seq"] for point in log["runs"][0]["points"]), default=0)
+    return max((point["seq"] for run in log["runs"] for point in run["points"]), default=0)
 
 
-def measure(name: str, every: str, seconds: float, pairs: int, threads: int) -> dict[str, Any]:
+def measure(name: str, options: argparse.Namespace) -> Found:
     """Paired runs of one workload."""
-    with tempfile.TemporaryDirectory(prefix="overhead.", dir=os.environ.get("FORKPOINT_BENCH_DIR")) as scratch:
-        directory = Path(scratch)
+    every, seconds, threads = options.every, options.seconds, options.threads
+    with scratch("overhead") as place:
+        directory = Path(place)
         iterations = int(every.removesuffix("it")) if every.endswith("it") else 0
 
         def program(steps: int, iterations: int) -> str:
@@ -75,14 +71,14 @@ def measure(name: str, every: str, seconds: float, pairs: int, threads: int) -> 
 
         steps, took = run(directory, threads, "none", [sys.executable, program(0, 0)])
         asked = steps // iterations if iterations else 0 if every == "auto" else int(took / float(every))
-        options = [] if every == "auto" else ["--every", every]
+        words = [] if every == "auto" else ["--every", every]
         without = [sys.executable, program(steps, 0)]
         if iterations:
             command = [sys.executable, program(steps, iterations)]
         else:
-            command = [sys.executable, "-m", "forkpoint", "run", *options, program(steps, 0)]
+            command = [sys.executable, "-m", "forkpoint", "run", *words, program(steps, 0)]
         plain, covered, points = [], [], []
-        for pair in range(pairs):
+        for pair in range(options.pairs):
             for kept in (pair % 2 == 0, pair % 2 == 1):
                 if kept:
                     covered.append(run(directory, threads, f"store{pair}", command)[1])
@@ -90,33 +86,34 @@ def measure(name: str, every: str, seconds: float, pairs: int, threads: int) -> 
                 else:
                     plain.append(run(directory, threads, "none", without)[1])
     ratios = [100 * (long / short - 1) for long, short in zip(covered, plain, strict=True)]
-    return {"steps": steps, "plain": plain, "covered": covered, "points": points, "asked": asked, "overheads": ratios}
+    figures = {"steps": steps, "plain": plain, "covered": covered, "points": points, "asked": asked}
+    return {**figures, "overheads": ratios, "every": every, "threads": threads}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", nargs="+", choices=WORKLOADS, default=["W1", "W3", "small", "W8"])
-    parser.add_argument("--every", default="1")
-    parser.add_argument("--seconds", type=float, default=20.0)
-    parser.add_argument("--pairs", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    whole = {}
-    print(f"{'':<8}{'overhead':>10}{'of pairs, %':>20}{'plain, s':>10}{'points':>16}{'asked':>8}")
-    for name in options.workload:
-        found = whole[name] = measure(name, options.every, options.seconds, options.pairs, options.threads)
-        points = ", ".join(map(str, found["points"]))
-        pairs = ", ".join(f"{ratio:.1f}" for ratio in found["overheads"])
-        plain = statistics.median(found["plain"])
-        print(
-            f"{name:<8}{statistics.median(found['overheads']):>8.1f} %{pairs:>20}{plain:>10.1f}{points:>16}"
-            f"{found['asked'] or '-':>8}"
-        )
-        sys.stdout.flush()
-    if options.json:
-        options.json.write_text(json.dumps(whole, indent=1))
+def rows(found: Found) -> list[list[str]]:
+    pairs = ", ".join(f"{ratio:.1f}" for ratio in found["overheads"])
+    points = ", ".join(map(str, found["points"]))
+    how = f"{found['every']}, {found['threads']} thread{'s' if found['threads'] > 1 else ''}"
+    plain = f"{statistics.median(found['plain']):.1f}"
+    return [[how, f"{statistics.median(found['overheads']):.1f}", pairs, plain, points, str(found["asked"] or "-")]]
 
+
+QUESTION = Question(
+    name="overhead",
+    about=__doc__,
+    heads=("every", "overhead, %", "of pairs", "plain, s", "points", "asked"),
+    measure=measure,
+    rows=rows,
+    bars=lambda found: {rows(found)[0][0]: statistics.median(found["overheads"])},
+    unit="overhead, %",
+    workloads=["W1", "W3", "small", "W8"],
+    options={
+        "every": {"default": "1"},
+        "seconds": {"type": float, "default": 20.0},
+        "pairs": {"type": int, "default": 3},
+        "threads": {"type": int, "default": 1},
+    },
+)
 
 if __name__ == "__main__":
-    main()
+    QUESTION.main()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workload import Workload
+
 
 def _table(rows: int, columns: int) -> tuple[Any, Any]:
     """Numbers and a class of two that depends on them."""
@@ -14,7 +16,7 @@ def _table(rows: int, columns: int) -> tuple[Any, Any]:
     return numbers, (numbers @ random.normal(size=columns) + 0.3 * random.normal(size=rows) > 0).astype(int)
 
 
-class Boosted:
+class Boosted(Workload):
     """W5: XGBoost and LightGBM on 100,000 rows of 30 numbers, one round of each per step."""
 
     name = "W5"
@@ -38,13 +40,10 @@ class Boosted:
         self.turn += 1
 
     def state(self) -> dict[str, Any]:
-        return {"xgboost": self.xgboost, "lightgbm": self.lightgbm}
-
-    def arrays(self) -> list[Any]:
-        return []
+        return {"turn": self.turn, "xgboost": self.xgboost, "lightgbm": self.lightgbm}
 
 
-class Search:
+class Search(Workload):
     """W6: GridSearchCV over random forests on 4,000 rows of 20 numbers, one search of six fits per step."""
 
     name = "W6"
@@ -65,11 +64,8 @@ class Search:
     def state(self) -> dict[str, Any]:
         return {"searches": self.searches}
 
-    def arrays(self) -> list[Any]:
-        return []
 
-
-class Pipeline:
+class Pipeline(Workload):
     """W10: a DataFrame of 400,000 rows (32 MB) that is joined, grouped and given a new column per step."""
 
     name = "W10"
@@ -98,6 +94,3 @@ class Pipeline:
 
     def state(self) -> dict[str, Any]:
         return {"frame": self.frame, "sums": self.sums}
-
-    def arrays(self) -> list[Any]:
-        return []

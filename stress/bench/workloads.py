@@ -6,18 +6,19 @@ from typing import Any
 
 from networks import Frozen, Gpt, Images, LargeGpt, SmallGpt
 from tables import Boosted, Pipeline, Search
+from workload import Workload
 
 
-class Heap:
-    """W7: a heap of 3 million Python objects, some 0.3 GB, one row of a hundred replaced per step."""
+class Heap(Workload):
+    """W7: a heap of 9 million Python objects, 1 GB, one row of a hundred replaced per step."""
 
     name = "W7"
     sparse = True
-    points = 7
+    points = 4
 
     def __init__(self) -> None:
         self.turn = 0
-        self.rows = [self._row(number) for number in range(300_000)]
+        self.rows = [self._row(number) for number in range(900_000)]
 
     @staticmethod
     def _row(number: int) -> dict[str, Any]:
@@ -25,26 +26,25 @@ class Heap:
 
     def step(self) -> None:
         self.turn += 1
-        start = self.turn * 17_351 % (len(self.rows) - 3000)
-        self.rows[start : start + 3000] = [self._row(number + self.turn) for number in range(start, start + 3000)]
+        start = self.turn * 17_351 % (len(self.rows) - 9000)
+        self.rows[start : start + 9000] = [self._row(number + self.turn) for number in range(start, start + 9000)]
 
     def state(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def arrays(self) -> list[Any]:
-        return []
+        return {"turn": self.turn, "rows": self.rows}
 
 
-class Strings:
+class Strings(Workload):
     """W8: 100 lists of 1000 strings of 100 bytes, one list changed per step."""
 
     name = "W8"
     sparse = True
-    points = 11
+    points = 13
+    rows, columns = 100, 1000
 
     def __init__(self) -> None:
         self.turn = 0
-        self.lists = [[self._string(100 * row + at) for at in range(1000)] for row in range(100)]
+        columns = range(self.columns)
+        self.lists = [[self._string(100 * row + at) for at in columns] for row in range(self.rows)]
 
     @staticmethod
     def _string(seed: int) -> str:
@@ -54,21 +54,27 @@ class Strings:
 
     def step(self) -> None:
         self.turn += 1
-        row = self.turn * 37 % 100
-        self.lists[row] = [self._string(1_000_000 * self.turn + at) for at in range(1000)]
+        row = self.turn * 37 % self.rows
+        self.lists[row] = [self._string(1_000_000 * self.turn + at) for at in range(self.columns)]
 
     def state(self) -> dict[str, Any]:
-        return {"lists": self.lists}
-
-    def arrays(self) -> list[Any]:
-        return []
+        return {"turn": self.turn, "lists": self.lists}
 
 
-class Array:
+class FewStrings(Strings):
+    """The same with 20 lists of 100 strings: to try the measuring itself."""
+
+    name = "tiny"
+    points = 6
+    rows, columns = 20, 100
+
+
+class Array(Workload):
     """W9: one array of a gigabyte, 8 kB of it changed per step."""
 
     name = "W9"
     sparse = True
+    large = True
     points = 9
 
     def __init__(self) -> None:
@@ -83,17 +89,17 @@ class Array:
         self.array[start : start + 1000] += 1.0
 
     def state(self) -> dict[str, Any]:
-        return {"array": self.array}
+        return {"turn": self.turn, "array": self.array}
 
     def arrays(self) -> list[Any]:
         return [self.array]
 
 
-class Dense:
+class Dense(Workload):
     """All of 128 MB in 32 arrays rewritten per step with bytes that do not compress."""
 
     name = "dense"
-    sparse = False
+    large = True
     points = 9
 
     def __init__(self) -> None:
@@ -107,11 +113,11 @@ class Dense:
             self.random.random(out=array)
 
     def state(self) -> dict[str, Any]:
-        return {"arrays": self.list}
+        return {"random": self.random, "list": self.list}
 
     def arrays(self) -> list[Any]:
         return self.list
 
 
-KINDS = (Gpt, SmallGpt, LargeGpt, Images, Frozen, Boosted, Search, Heap, Strings, Array, Pipeline, Dense)
-WORKLOADS: dict[str, Any] = {kind.name: kind for kind in KINDS}
+KINDS = (Gpt, SmallGpt, LargeGpt, Images, Frozen, Boosted, Search, Heap, Strings, Array, Pipeline, Dense, FewStrings)
+WORKLOADS: dict[str, type[Workload]] = {kind.name: kind for kind in KINDS}

@@ -12,14 +12,15 @@ from collections.abc import Callable
 from typing import Any
 
 from forkpoint import limits
+from forkpoint.journal import disk
 
 VARIABLE = "POWER_PLANT"
 """Names the bug, in the writer's environment."""
 
 
 def _with(module: Any, **changes: Callable[..., Any]) -> None:
-    """Let this module alone see another `os`."""
-    module.os = types.SimpleNamespace(**{**vars(os), **changes})
+    """Let this module alone see another disk."""
+    module.disk = types.SimpleNamespace(**{**vars(disk), **changes})
 
 
 def _nothing(_fd: int) -> None:
