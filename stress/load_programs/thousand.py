@@ -1,5 +1,7 @@
 """Commits over and over, and does between them what programs do with processes; says what it saw of its commits."""
 
+import ctypes
+import gc
 import json
 import multiprocessing
 import os
@@ -8,10 +10,22 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import forkpoint
 
 COMMITS, WARM = int(sys.argv[1]), int(sys.argv[2])
+
+
+class Mallinfo2(ctypes.Structure):
+    """mallinfo(3): ten numbers of type size_t."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+    )
+
+
 signals, strays, broken = [], [], []
 
 
@@ -48,6 +62,20 @@ def held():
 def resident():
     with open("/proc/self/statm") as statm:
         return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def in_use():
+    """What is given out, which no page or arena rounds: bytes by malloc, blocks by pymalloc.
+
+    CPython's cache of attributes holds the names it was asked with, of which C code makes a new copy each time.
+    """
+    gc.collect()
+    with warnings.catch_warnings(action="ignore"):
+        sys._clear_type_cache()
+    mallinfo2 = ctypes.CDLL(None).mallinfo2
+    mallinfo2.restype = Mallinfo2
+    given = mallinfo2()
+    return given.hblkhd + given.uordblks, sys.getallocatedblocks()
 
 
 def in_a_fork(n):
@@ -94,7 +122,7 @@ def main():
         if n == WARM:
             before = held()
         if n >= WARM and n % 10 == 0:
-            sizes.append((n, resident()))
+            sizes.append((n, resident(), *in_use()))
     print("end", flush=True)
     found = {
         "signals": len(signals),
