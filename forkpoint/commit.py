@@ -9,8 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
@@ -31,8 +30,7 @@ from forkpoint.snapshot.hotness import Found
 from forkpoint.snapshot.staging import Staging
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
+class Writing(NamedTuple):
     """Where and for whom a commit is written; `rehearsed` are the commit points that a rehearsal has seen."""
 
     home: Home
@@ -48,8 +46,7 @@ class Writing:
     staging: Staging
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """What the program read of itself at the commit point; the fork hands it to the child."""
 
     point: str

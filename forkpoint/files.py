@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from forkpoint import errors
 from forkpoint.capture import in_place
@@ -20,8 +20,7 @@ from forkpoint.journal.home import Home
 from forkpoint.model import ChunkSink, FileState, Touch
 
 
-@dataclass(frozen=True, slots=True)
-class AtCommit:
+class AtCommit(NamedTuple):
     """What a commit point fixes: each path's state, the files open for writing (and whether they only grow), those open
     for reading with their sizes, the wall clock in nanoseconds, what small files held that may change in place, and the
     marks of databases."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 Trigger = Literal["explicit", "timer", "signal", "exit"]
 FrameKind = Literal["function", "code", "generator"]
@@ -57,8 +57,7 @@ class CapturedStack:
         return self.frames[-1].location
 
 
-@dataclass(frozen=True, slots=True)
-class Tombstone:
+class Tombstone(NamedTuple):
     """Stands for an object that could not be saved. `path` is in the user's words: `trainer.loader._socket`."""
 
     path: str
@@ -73,17 +72,15 @@ UNNAMED = "an object the program holds"
 """The reason of tombstones the program asked for: they do not make a restore point incomplete."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A commit that could not be taken somewhere, how often, and why."""
 
     reason: str
     location: str
-    count: int = 1
+    count: int = 1  # type: ignore[assignment] # tuple.count is not missed
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(NamedTuple):
     """A summary of one variable of the program, for `show` and `log`; never needs unpickling to be read."""
 
     name: str
@@ -92,8 +89,7 @@ class Variable:
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pod:
+class Pod(NamedTuple):
     """The unit of serialization: one stream or one buffer, as an ordered list of chunks.
 
     `kind` is `objects` (a pickle stream) or `buffer` (raw bytes of one owner). `length` is in bytes, unencoded.
@@ -105,8 +101,7 @@ class Pod:
     chunks: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(NamedTuple):
     """What is at a path; sizes in bytes, times in nanoseconds, `mode` the permission bits, all as stat(2) says."""
 
     kind: Literal["absent", "file", "directory", "other"]
@@ -121,8 +116,7 @@ Change = Literal["append", "change", "replace", "database"]
 a database of SQLite's there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Touch:
+class Touch(NamedTuple):
     """The first change of a path since a commit point, noted before it happened.
 
     `kept` names a copy of what was there, whose BLAKE3 digest is `digest` (hex); None when none was needed or
@@ -136,8 +130,7 @@ class Touch:
     digest: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
+class WrittenFile(NamedTuple):
     """A path the program has changed, or was reading (`input`), as it was at the commit point. A `database` (or its
     WAL) without content is left as it is, and put back where it is gone.
 
@@ -155,8 +148,7 @@ class WrittenFile:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(NamedTuple):
     """Whose bytes a pod holds from `start` on, up to the next one's: so that damage can be told without unpickling.
 
     `name` is the variable through which they were found first, in the user's words: `trainer`, `model (in main)`.
@@ -167,8 +159,7 @@ class Saved:
     start: int
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """What the encode stage made of a program: the pods, and what it could not say.
 
     `buffers` are the pods of large buffers with the addresses they were read from.
@@ -181,8 +172,7 @@ class Encoded:
     saved: tuple[Saved, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """Everything about one restore point but its sequence number: what the commit row makes true."""
 
     point: str

@@ -6,14 +6,12 @@ import contextlib
 import json
 import os
 import sys
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal, NamedTuple, NoReturn
 
 _BOOT: Final = os.path.join(os.path.dirname(os.path.abspath(__file__)), "boot.py")
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What this process is to do. `kind` says how `target` is read; with `plan` it goes on from a restore point.
 
     `lease_fd` is the run's lease, held since before exec; `plan_fd` holds the serialized `RestorePlan`.
@@ -25,7 +23,7 @@ class Order:
     arguments: list[str]
     run: dict[str, Any]
     lease_fd: int
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any]
     plan_fd: int = -1
     cwd: str | None = None
     flags: list[str] | None = None
@@ -34,7 +32,7 @@ class Order:
 
     def supervised(self, parent: int) -> Order:
         """The same for a process that `parent` starts and that must not outlive it."""
-        return replace(self, supervisor=parent)
+        return self._replace(supervisor=parent)
 
     def descriptors(self, argv: list[str]) -> list[int]:
         """What `command_line` and this order leave open for the process started with `argv`."""
@@ -45,7 +43,7 @@ class Order:
         """An inheritable descriptor from which the exec'd process reads this order."""
         fd = os.memfd_create("forkpoint-order", 0)
         with open(fd, "wb", closefd=False) as stream:
-            stream.write(json.dumps(asdict(self)).encode())
+            stream.write(json.dumps(self._asdict()).encode())
         os.set_inheritable(fd, True)
         return fd
 

@@ -23,8 +23,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from forkpoint.limits import REPORT_MESSAGE_BYTES
 
@@ -37,8 +36,7 @@ SIZE: Final = _LAYOUT.size
 assert SIZE == 512, "the report's layout is fixed"
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """How a commit ended. Only K means durable; `?` means that nobody knows (ask the journal by `point`)."""
 
     status: Status

@@ -7,9 +7,8 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from forkpoint import limits
 from forkpoint.errors import UsageError
@@ -22,8 +21,7 @@ _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _FALSE: Final = frozenset({"", "0", "false", "no", "off"})
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """Every choice of one run. Durations are seconds; sizes are bytes; None means "no such bound".
 
     `store` is absolute. It need not exist: `run` makes it, the other verbs say that there is none.
@@ -103,13 +101,12 @@ def _choose(
 
 def as_plain(settings: Settings) -> dict[str, Any]:
     """`settings` as JSON can say them, for a process that is about to be exec'd."""
-    return {**asdict(settings), "store": str(settings.store)}
+    return {**settings._asdict(), "store": str(settings.store)}
 
 
 def from_plain(values: Mapping[str, Any]) -> Settings:
     """What `as_plain` gave, after JSON; unknown names (of another version) are passed over."""
-    known = {field.name for field in fields(Settings)}
-    kept = {name: value for name, value in values.items() if name in known}
+    kept = {name: value for name, value in values.items() if name in Settings._fields}
     return Settings(**{**kept, "store": Path(values["store"]), "ignore_threads": tuple(kept.get("ignore_threads", ()))})
 
 
@@ -255,9 +252,9 @@ _PARSERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "quiet": _flag,
     "disable": _flag,
 }
-_FLAGS: Final = frozenset(field.name for field in fields(Settings) if field.default is False)
-assert set(_PARSERS) == {field.name for field in fields(Settings)}
-assert all(field.default is not MISSING for field in fields(Settings) if field.name != "store")
+_FLAGS: Final = frozenset(name for name, default in Settings._field_defaults.items() if default is False)
+assert set(_PARSERS) == {*Settings._fields}
+assert {*Settings._field_defaults} == {*Settings._fields} - {"store"}
 
 
 def _parsed(parse: Callable[[Any], Any], value: Any, source: str, base: Path) -> Any:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,12 @@ def test_every_file_says_its_idea_in_its_first_line(path: Path) -> None:
     first = said.lstrip().splitlines()[0]
     assert 20 <= len(first) <= 120, first
     assert first[0] != " "
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=relative)
+def test_no_file_warns_where_it_is_compiled(path: Path) -> None:
+    with warnings.catch_warnings(action="error"):
+        compile(path.read_text(), str(path), "exec", dont_inherit=True)
 
 
 @pytest.mark.parametrize("path", NATIVE, ids=relative)

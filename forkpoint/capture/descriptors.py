@@ -11,15 +11,13 @@ import fcntl
 import os
 import stat
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
 """Devices that are the same everywhere and have no position."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenFile:
+class OpenFile(NamedTuple):
     """One descriptor: where it leads, how it was opened (fcntl F_GETFL), its offset and the file's size in bytes."""
 
     fd: int

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.capture import assignments
@@ -81,8 +81,7 @@ Counter = tuple[str, str, str, Any]
 """Module, class in it or "", name, and the `itertools.count`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """What a walk has found, and what the program's code assigns. `abstract`: classes made by `ABCMeta`
     with which some were registered."""
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.errors import Refused
@@ -17,8 +16,7 @@ _SHARED: Final = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) .w.s \S+ \S+ [1-9]\d* +(
 _NO_FILES: Final = (b"/dev/zero", b"/dev/nvidia", b"/memfd:", b"/SYSV")
 
 
-@dataclass(frozen=True, slots=True)
-class Mappings:
+class Mappings(NamedTuple):
     """`text` is /proc/self/maps where there are any; `copies` are addresses and what was there, `paths` the files."""
 
     text: str = ""

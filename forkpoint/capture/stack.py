@@ -10,9 +10,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Collection
-from dataclasses import dataclass
 from types import CellType, CodeType, FunctionType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from forkpoint import _native
 from forkpoint.capture import importing, transitions
@@ -29,8 +28,7 @@ _base_codes: Final[list[CodeType]] = []
 _RUNPY_ENTRY: Final = "_run_module_as_main"
 
 
-@dataclass(frozen=True, slots=True)
-class Resumable:
+class Resumable(NamedTuple):
     """The deepest frame a capture could begin in now; `blocked` says why not deeper, None if nothing is deeper."""
 
     address: int

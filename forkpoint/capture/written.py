@@ -16,7 +16,6 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from forkpoint import _native, databases, limits
@@ -277,7 +276,7 @@ def _stamped(file: OpenFile) -> FileState:
     try:
         os.utime(file.fd, ns=(facts.st_atime_ns, facts.st_mtime_ns - 1))
     except OSError:  # somebody else's file: then no later state counts as this one
-        return replace(state, mtime_ns=0)
+        return state._replace(mtime_ns=0)
     return look(file.path)
 
 

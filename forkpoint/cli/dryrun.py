@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import shutil
 import subprocess
@@ -38,8 +37,8 @@ def rehearse(settings: choices.Settings, info: RunInfo, order: Order, environmen
     say("dry run: the program runs up to its first restore point, and nothing is kept")
     with _scratch(encrypt=settings.encrypt or home.is_encrypted(str(settings.store))) as store:
         held = lineage.begin(store, info)
-        scratch = dataclasses.replace(settings, store=Path(store.path))
-        order = dataclasses.replace(order, settings=choosing.as_plain(scratch), lease_fd=held.pass_on())
+        scratch = settings._replace(store=Path(store.path))
+        order = order._replace(settings=choosing.as_plain(scratch), lease_fd=held.pass_on())
         argv = command_line(order)
         fds = tuple(order.descriptors(argv))
         done = subprocess.run(

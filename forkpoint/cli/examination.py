@@ -7,9 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 Status = Literal["ok", "warn", "fail"]
 
@@ -44,8 +43,7 @@ _UNSAFE: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(NamedTuple):
     """One answer. `value` is short, for machines as well; `meaning` a sentence; `advice` empty if all is well."""
 
     name: str
@@ -56,7 +54,7 @@ class Check:
 
     def fields(self) -> dict[str, Any]:
         """As `doctor --json` publishes it."""
-        return asdict(self)
+        return self._asdict()
 
 
 def examine(store: Path) -> tuple[Check, ...]:

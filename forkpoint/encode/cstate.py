@@ -17,7 +17,7 @@ import functools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import blake3
 
@@ -39,8 +39,7 @@ class Opaque(Exception):
     """The state cannot be carried; says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(NamedTuple):
     """Where a type keeps it. `windows`: (offset, size) in the object that belong to it. `tables_bytes`: blocks larger
     than that are tables of numbers, with no address in them. `libraries`: what the names of the files begin with whose
     code it belongs to. `plain`: the windows hold numbers alone."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 import mmap
 import os
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.encode import tombstones
@@ -26,8 +25,7 @@ _ACCESS: Final = {
 _SHOWN: Final = re.compile(r"access=(\w+), length=(\d+), pos=(\d+), offset=(\d+)>")
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """What the kernel says of the memory: `path` of the file, "" for none; `r`, `w`, `x` and `s` or `p` (mmap(2))."""
 
     path: str

@@ -7,9 +7,8 @@ import linecache
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from forkpoint import _native
 from forkpoint.encode.pods import PREAMBLE, StreamWriter, find, read_all
@@ -17,8 +16,7 @@ from forkpoint.errors import IntegrityError
 from forkpoint.model import ChunkSink, ChunkSource, Pod
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleFacts:
+class ModuleFacts(NamedTuple):
     """How to make a by-value module again, empty. `spec_name` is None for a module without a spec.
 
     `name` is one that `sys.modules` has it under: two modules may both say of themselves that they are `plugin`.
@@ -32,8 +30,7 @@ class ModuleFacts:
     spec_origin: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Preamble:
+class Preamble(NamedTuple):
     """`sources` maps file names to text, for linecache: tracebacks show lines without the program's files.
 
     `facts` are plain values that adapters make true of their libraries after the imports.
@@ -122,9 +119,7 @@ def write(modules: Sequence[ModuleType], imports: Iterable[str], facts: Mapping[
         facts=facts,
     )
     writer = StreamWriter(PREAMBLE, sink)
-    # Not asdict of the whole: it would copy thousands of import names one by one.
-    plain = {field.name: getattr(preamble, field.name) for field in fields(preamble)}
-    plain["modules"] = [asdict(facts) for facts in preamble.modules]
+    plain = {**preamble._asdict(), "modules": [module._asdict() for module in preamble.modules]}
     writer.write(json.dumps(plain).encode("ascii"))
     return writer.finish()
 

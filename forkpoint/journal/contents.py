@@ -12,7 +12,6 @@ import base64
 import contextlib
 import os
 from collections.abc import Mapping
-from dataclasses import astuple
 from json import dumps, loads  # by name: the program may put something else into `json`
 
 from forkpoint.errors import IntegrityError
@@ -28,10 +27,7 @@ Contents = Mapping[str, tuple[FileState, tuple[bytes, ...]]]
 
 def write(home: Home, run: str, contents: Contents) -> None:
     """Put the file in place; not durably. Raises OSError."""
-    rows = {
-        path: [*astuple(state), base64.b64encode(b"".join(chunks)).decode()]
-        for path, (state, chunks) in contents.items()
-    }
+    rows = {path: [*state, base64.b64encode(b"".join(chunks)).decode()] for path, (state, chunks) in contents.items()}
     body = home.seal.hide("contents", dumps(rows, separators=(",", ":")))
     name = f"{run}.contents"
     with home.held("leases") as directory:

@@ -10,10 +10,9 @@ are chunks themselves, so that a manifest does not grow with what did not change
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections.abc import Callable
 from json import dumps, loads  # by name: the program may put something else into `json`
-from typing import Any
+from typing import Any, NamedTuple
 
 from forkpoint import errors, model
 from forkpoint.journal.home import is_id
@@ -26,8 +25,7 @@ _LIST_IDS = 256
 """Chunk ids in one list: 8 KiB, of which one has to be written where one chunk changed."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """A manifest, and where the bytes it names lie. The pods named in `listed` have ids of lists as their chunks."""
 
     pack: str
@@ -49,9 +47,9 @@ def with_lists(
             ids = tuple(put(b"".join(pod.chunks[at : at + _LIST_IDS])) for at in cuts)
             listed.add(pod.name)
             lists += ids
-            pod = dataclasses.replace(pod, chunks=ids)  # noqa: PLW2901
+            pod = pod._replace(chunks=ids)  # noqa: PLW2901
         pods.append(pod)
-    return dataclasses.replace(manifest, pods=tuple(pods)), frozenset(listed), lists
+    return manifest._replace(pods=tuple(pods)), frozenset(listed), lists
 
 
 def list_ids(envelope: Envelope) -> set[bytes]:
@@ -62,11 +60,11 @@ def list_ids(envelope: Envelope) -> set[bytes]:
 def without_lists(envelope: Envelope, get: Callable[[bytes], bytes]) -> Envelope:
     """The envelope with all chunk ids in their pods; `get` reads a list."""
     pods = tuple(
-        dataclasses.replace(pod, chunks=split(b"".join(map(get, pod.chunks)))) if pod.name in envelope.listed else pod
+        pod._replace(chunks=split(b"".join(map(get, pod.chunks)))) if pod.name in envelope.listed else pod
         for pod in envelope.manifest.pods
     )
-    whole = dataclasses.replace(envelope.manifest, pods=pods)
-    return dataclasses.replace(envelope, manifest=whole, listed=frozenset())
+    whole = envelope.manifest._replace(pods=pods)
+    return envelope._replace(manifest=whole, listed=frozenset())
 
 
 def _pod(pod: model.Pod, how: str) -> dict[str, Any]:
@@ -82,13 +80,13 @@ def to_bytes(envelope: Envelope) -> bytes:
     """The envelope as authenticated JSON goes into a pack (the tag is the record's)."""
     manifest = envelope.manifest
     fields: dict[str, Any] = {
-        field.name: getattr(manifest, field.name)
-        for field in dataclasses.fields(manifest)
-        if field.name not in ("pods", "variables", "tombstones", "refusals", "files", "saved")
+        name: value
+        for name, value in manifest._asdict().items()
+        if name not in ("pods", "variables", "tombstones", "refusals", "files", "saved")
     }
     fields["pods"] = [_pod(pod, "lists" if pod.name in envelope.listed else "chunks") for pod in manifest.pods]
     for name in ("variables", "tombstones", "refusals", "files"):
-        fields[name] = [dataclasses.asdict(value) for value in getattr(manifest, name)]
+        fields[name] = [value._asdict() for value in getattr(manifest, name)]
     fields["saved"] = [(saved.name, saved.pod, saved.start) for saved in manifest.saved]
     whole = {
         "schema": _SCHEMA,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
 import struct
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from forkpoint import errors, model
 from forkpoint.journal import manifest
@@ -14,8 +14,7 @@ from forkpoint.journal import manifest
 _ROW = struct.Struct("<32sIQQ")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class RestorePlan:
+class RestorePlan(NamedTuple):
     """One restore point: its manifest, and for every chunk (pack, offset of its record, stored length)."""
 
     seq: int

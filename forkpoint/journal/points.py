@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from forkpoint.journal.plan import RestorePlan
 
 RunState = Literal["running", "died", "finished"]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One restore point. `number` orders the store, `seq` its run; `recovered`: known from its pack alone."""
 
     id: str
@@ -40,8 +38,7 @@ class Point:
         return f"{self.run[:8]}@{self.seq}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One run, its restore points newest first, and what became of it.
 
     `program_alive` and `child_alive` are never both true: a dead program's child may still be writing.
@@ -61,8 +58,7 @@ class Run:
     points: tuple[Point, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(NamedTuple):
     """Something that is not as it was written: which invariant is broken, where, and which restore points suffer.
 
     `chunk` is the damaged one, where it is one; `variables` are those whose bytes are hurt, in any of the points.
@@ -80,8 +76,7 @@ class Damage:
         return f"{self.invariant}: {self.detail}{suffering}"
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sound:
+class Sound(NamedTuple):
     """A restore point each byte of which was checked, how to read it, and what was passed over on the way."""
 
     point: Point

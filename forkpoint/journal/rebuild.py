@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+from typing import NamedTuple
 
 from forkpoint import errors
 from forkpoint.journal import anchor, columns, connection, handover, manifest, packfile, record, rows, schema, seal
@@ -11,8 +11,7 @@ from forkpoint.journal.home import Home
 from forkpoint.journal.runs import RunInfo
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A restore point as its own pack tells it."""
 
     envelope: manifest.Envelope

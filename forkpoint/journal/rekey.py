@@ -13,8 +13,8 @@ writer.lock, no run alive.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
+from typing import NamedTuple
 
 from forkpoint import errors, faultpoints
 from forkpoint.journal import (
@@ -38,8 +38,7 @@ from forkpoint.journal.home import Home
 from forkpoint.journal.unkeyed import Packs
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Rekeyed:
+class Rekeyed(NamedTuple):
     """What came over: the store under its new key, and how many restore points; `lost` says why some did not."""
 
     home: Home
@@ -112,8 +111,8 @@ def _copy(new: Home, packs: Packs) -> tuple[list[_Done], list[str]]:
             writer.abandon()
             lost.append(f"restore point {envelope.manifest.point[:12]} does not come over: {problem}")
             continue
-        pods = tuple(dataclasses.replace(pod, chunks=tuple(ids[chunk] for chunk in pod.chunks)) for pod in point.pods)
-        info = writer.finish(dataclasses.replace(point, pods=pods))
+        pods = tuple(pod._replace(chunks=tuple(ids[chunk] for chunk in pod.chunks)) for pod in point.pods)
+        info = writer.finish(point._replace(pods=pods))
         known.drop(new, envelope.run.id, point.point)
         where.update((chunk, info.pack) for pod in pods for chunk in pod.chunks if chunk not in where)
         done.append((info, envelope))

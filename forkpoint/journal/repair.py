@@ -16,9 +16,8 @@ An older store put back looks like one that has lost its end; it is refused unle
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 from collections.abc import Container, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from forkpoint import errors, faultpoints
 from forkpoint.journal import (
@@ -43,8 +42,7 @@ from forkpoint.journal.points import Damage, Point
 from forkpoint.journal.reader import Reader
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Lost:
+class Lost(NamedTuple):
     """A restore point that is not whole any more, and the variables whose bytes are damaged."""
 
     id: str
@@ -52,8 +50,7 @@ class Lost:
     variables: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Repaired:
+class Repaired(NamedTuple):
     """What was damaged and what became of it; `quarantine` is a path in the store, None where nothing was done.
 
     `rewritten` packs are those put aside that have a successor; `recovered` points had been lost by the journal.
@@ -68,8 +65,7 @@ class Repaired:
     quarantine: str | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Findings:
+class _Findings(NamedTuple):
     """Everything that is decided before anything is changed."""
 
     reader: Reader

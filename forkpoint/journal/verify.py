@@ -6,8 +6,8 @@ that suffer; nothing found means that each byte that matters was read and is wha
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from forkpoint import errors
 from forkpoint.journal import connection, disk, holders, lease, packfile, quarantine, seal
@@ -38,8 +38,7 @@ EVERYTHING = "everything"
 """What a restore point loses with its manifest."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """What was looked at and what was wrong. `notes` are facts worth saying that are no damage."""
 
     damages: tuple[Damage, ...]

@@ -11,8 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from forkpoint import databases, limits
 from forkpoint.encode.pods import find
@@ -23,8 +22,7 @@ from forkpoint.model import ChunkSource, FileState, Pod, Touch, WrittenFile
 Action = Literal["write", "cut", "remove", "make directory", "remove directory", "impossible", "leave"]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One change of one path. `origin` says where content comes from: a pod's name, or a touch that kept a copy."""
 
     action: Action

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from forkpoint.limits import ARENA_SHARE_MAX, COLD_COMMITS, HOT_SHARE, STAGED_BYTES_MIN
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A large buffer as a child found it: where, how long, and the share of it that changed since the commit before."""
 
     address: int
@@ -27,8 +26,7 @@ Range = tuple[int, int]
 """Address and size, both whole pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
+class Block(NamedTuple):
     """What is remembered of a block of memory that is no buffer: the sample of it where it was staged, or for how many
     commits it is not staged again, as it did not change when it was.
     """

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 _LAYOUT: Final = struct.Struct("=ddddd")
 _TOLD: Final = _LAYOUT.size
@@ -16,8 +15,7 @@ _CPU_OFFSET: Final = 64
 assert _CPU_OFFSET > _TOLD, "the program's and the child's part do not overlap"
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
+class Split(NamedTuple):
     """Where a stop's time went, in milliseconds. All zero where the program died before it could say."""
 
     wait_ms: float = 0.0

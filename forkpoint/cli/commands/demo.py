@@ -11,10 +11,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import click
 
@@ -40,8 +39,7 @@ PROGRAMS: Final[dict[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """How one process ended, and what it printed. `status` is negative for a signal, as in subprocess.
 
     `seconds` is the time since its start, `training` that since its first line.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 import os
 import sys
@@ -147,7 +146,7 @@ def _prepare(
             plan, order, environment = found
             where = f", goes on from {comeback.where(plan)}"
         else:
-            order = dataclasses.replace(order, lease_fd=lineage.begin(store, info).pass_on())
+            order = order._replace(lease_fd=lineage.begin(store, info).pass_on())
     except _SAID_BY_THE_STORE:
         raise
     except (errors.ForkpointError, OSError) as problem:

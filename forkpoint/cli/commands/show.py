@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
 from collections import Counter
 from collections.abc import Mapping
@@ -68,10 +67,10 @@ def contents(manifest: Manifest) -> dict[str, Any]:
     return {
         "stdout_bytes": manifest.stdout_bytes,
         "split_ms": dict(manifest.split_ms),
-        "variables": [dataclasses.asdict(item) for item in manifest.variables],
-        "tombstones": [dataclasses.asdict(item) for item in manifest.tombstones],
-        "refusals": [dataclasses.asdict(item) for item in manifest.refusals],
-        "files": [dataclasses.asdict(item) for item in manifest.files],
+        "variables": [item._asdict() for item in manifest.variables],
+        "tombstones": [item._asdict() for item in manifest.tombstones],
+        "refusals": [item._asdict() for item in manifest.refusals],
+        "files": [item._asdict() for item in manifest.files],
         "provenance": without_secrets(manifest.provenance),
     }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from forkpoint import errors
@@ -55,13 +53,13 @@ def test_what_names_two_things_is_said_with_both() -> None:
     with pytest.raises(errors.UnknownReference, match="ambiguous") as caught:
         refs.resolve(POINTS, RUNS, "same")
     assert len(caught.value.candidates) == 2
-    twin = (dataclasses.replace(POINTS[0], id="aaaa" + "f" * 28), *POINTS[1:])
+    twin = (POINTS[0]._replace(id="aaaa" + "f" * 28), *POINTS[1:])
     with pytest.raises(errors.UnknownReference, match="ambiguous"):
         refs.resolve(twin, RUNS, "aaaa")
 
 
 def test_a_run_means_its_newest_complete_point() -> None:
-    points = (POINTS[0], dataclasses.replace(POINTS[1], complete=False), *POINTS[2:])
+    points = (POINTS[0], POINTS[1]._replace(complete=False), *POINTS[2:])
     assert refs.resolve(points, RUNS, "aaaa").number == 3
 
 
