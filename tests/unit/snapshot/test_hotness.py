@@ -54,9 +54,12 @@ def test_other_memory_is_staged_while_it_changes_and_then_left_alone_for_a_while
     assert remember(memory, {}, [BLOCK])[0] == [BLOCK]
 
 
-def test_neighbouring_blocks_become_one_range() -> None:
-    found = merged([BLOCK, 2 * BLOCK, 4 * BLOCK], BLOCK)
-    assert choose(found, BIG, PAGE, 100) == ((BLOCK, 2 * BLOCK), (4 * BLOCK, BLOCK))
+def test_neighbouring_blocks_become_one_range_and_few_are_not_worth_it() -> None:
+    enough = STAGED_BYTES_MIN // BLOCK
+    first, second = range(1, 1 + enough), range(2 + enough, 1 + 2 * enough)
+    found = merged([block * BLOCK for block in (*first, *second)], BLOCK)
+    assert [one.nbytes for one in found] == [STAGED_BYTES_MIN, STAGED_BYTES_MIN - BLOCK]
+    assert choose(found, BIG, PAGE, 100) == ((BLOCK, STAGED_BYTES_MIN),)
 
 
 FOUND = st.builds(Found, st.integers(0, 64 * BIG), st.integers(1, 4 * BIG), st.floats(0, 1))
