@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import locale
-import warnings
 
 from forkpoint.capture.adapters._quiet import Quiet
-from forkpoint.errors import ForkpointWarning
+from forkpoint.say import say
 
 
 class _Locale(Quiet):
@@ -20,11 +19,9 @@ class _Locale(Quiet):
         try:
             locale.setlocale(locale.LC_ALL, state)
         except locale.Error:
-            warnings.warn(
+            say(
                 f"this machine does not have the locale {state!r} the program had set; numbers and dates may be "
-                "written differently",
-                ForkpointWarning,
-                stacklevel=2,
+                "written differently"
             )
 
 

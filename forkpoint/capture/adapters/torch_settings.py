@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import warnings
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,7 +10,8 @@ import torch
 from torch.utils.hooks import RemovableHandle
 
 from forkpoint.capture.adapters._quiet import Quiet
-from forkpoint.errors import ForkpointWarning, Refused
+from forkpoint.errors import Refused
+from forkpoint.say import say
 
 _torch: Any = torch
 _C: Any = torch._C
@@ -185,11 +185,7 @@ def _set_interop_threads(count: int) -> None:
     try:
         torch.set_num_interop_threads(count)
     except RuntimeError:
-        warnings.warn(
-            f"torch would not set {count} inter-op threads any more; results may differ in the last bits",
-            ForkpointWarning,
-            stacklevel=2,
-        )
+        say(f"torch would not set {count} inter-op threads any more; results may differ in the last bits")
 
 
 ADAPTER = _Settings()

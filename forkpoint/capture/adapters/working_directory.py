@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import warnings
 
 from forkpoint.capture.adapters._quiet import Quiet
-from forkpoint.errors import ForkpointWarning
+from forkpoint.say import say
 
 
 class _WorkingDirectory(Quiet):
@@ -25,11 +24,9 @@ class _WorkingDirectory(Quiet):
         try:
             os.chdir(state)
         except OSError as error:
-            warnings.warn(
+            say(
                 f"the program's working directory {state!r} cannot be entered ({error.strerror}); it goes on in "
-                f"{os.getcwd()!r}. Use --cwd to name another",
-                ForkpointWarning,
-                stacklevel=2,
+                f"{os.getcwd()!r}. Use --cwd to name another"
             )
 
 

@@ -28,7 +28,7 @@ from forkpoint import secrecy
 from forkpoint.capture import adapters as adapter_files
 from forkpoint.capture import ambient, libraries, provenance
 from forkpoint.capture.adapters import environment, tracing, warning_filters
-from forkpoint.errors import ForkpointWarning, RestoreFailed
+from forkpoint.errors import RestoreFailed
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,6 @@ def _same_process_afterwards(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         logger.handlers.clear()
     show, warnings.showwarning = warnings.showwarning, warning_filters._shown
     before = ambient.capture(ambient.before_fork())
-    warnings.simplefilter("always", ForkpointWarning)
     yield
     environment._started_with = None
     ambient.restore(before)
@@ -131,15 +130,20 @@ def test_the_working_directory_unless_the_user_named_another(tmp_path: Path, mon
     assert os.getcwd() == str(tmp_path)
 
 
-def test_a_working_directory_that_is_gone_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_working_directory_or_locale_that_is_gone_is_told_and_fails_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    warnings.simplefilter("error")
     gone = tmp_path / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
     state = loads(commit())
     os.chdir(tmp_path)
     gone.rmdir()
-    with pytest.warns(ForkpointWarning, match="gone.*--cwd"):
-        ambient.restore(state)
+    ambient.restore({**state, "locale_settings": "xx_XX.NOWHERE"})
+    directory, locale = capfd.readouterr().err.splitlines()
+    assert "gone" in directory and "--cwd" in directory and "xx_XX.NOWHERE" in locale
+    assert all(line.startswith("forkpoint: ") for line in (directory, locale))
 
 
 @pytest.mark.parametrize("told", [True, False])
