@@ -3,6 +3,8 @@
 #include "parts.h"
 
 #include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,12 +15,30 @@ static struct {
     char name[NAME_MAX_BYTES]; /* the last part of the path it was opened with */
 } kept[NUMBERS_MAX];
 
+/* A link gives what is opened another name, also one that leads to nothing yet. */
+static const char *followed(const char *path, char target[PATH_MAX])
+{
+    ssize_t length = readlink(path, target, PATH_MAX - 1);
+    if (length < 0) {
+        return path; /* no link */
+    }
+    target[length] = '\0';
+    char whole[PATH_MAX];
+    if (realpath(path, whole) != NULL) { /* a chain of them, to its end */
+        strcpy(target, whole);
+    }
+    return target;
+}
+
 static void note(int fd, const char *path, int state)
 {
     if (fd >= 0 && fd < NUMBERS_MAX) {
         const char *slash = strrchr(path, '/');
+        const char *name = slash != NULL ? slash + 1 : path;
+        size_t length = strnlen(name, NAME_MAX_BYTES - 1);
         kept[fd].state = state;
-        strncpy(kept[fd].name, slash != NULL ? slash + 1 : path, NAME_MAX_BYTES - 1);
+        memcpy(kept[fd].name, name, length);
+        kept[fd].name[length] = '\0';
     }
 }
 
@@ -44,8 +64,9 @@ void forkpoint_numbered_watch(PyObject *args)
     }
     int next = fcntl(0, F_DUPFD_CLOEXEC, 0);
     if (next >= 0) {
+        char target[PATH_MAX];
         close(next);
-        note(next, text, by_number ? NUMBERED : NOT_NUMBERED);
+        note(next, by_number ? followed(text, target) : text, by_number ? NUMBERED : NOT_NUMBERED);
     }
 }
 

@@ -46,6 +46,18 @@ def test_what_os_open_opened_is_found_and_what_open_did_is_not(tmp_path: Path, c
         assert of(file.fileno()) is None
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["led to a file", "led to nothing yet"])
+def test_a_file_that_was_opened_by_way_of_links_is_found(tmp_path: Path, close: list[int], there: bool) -> None:
+    if there:
+        Path("data").touch()
+    os.symlink("data", "newest")
+    os.symlink("newest", "link")
+    fd = os.open("link" if there else "newest", os.O_RDWR | os.O_CREAT)
+    close.append(fd)
+    found = of(fd)
+    assert found is not None and found.path == str(tmp_path / "data")
+
+
 def test_a_number_that_was_given_to_something_else_is_not_taken_for_what_it_was(close: list[int]) -> None:
     fd = os.open("data", os.O_RDWR | os.O_CREAT)
     made = os.memfd_create("not opened by os.open")
