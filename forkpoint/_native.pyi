@@ -84,6 +84,9 @@ def drive_start() -> None: ...
 # alive.c
 def alive(address: int, /) -> Any: ...
 
+# living.c
+def living(cls: type, /) -> list[Any]: ...
+
 # resume.c
 def resume(
     rows: list[tuple[object, ...]],

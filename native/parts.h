@@ -8,7 +8,7 @@
 #include "compat.h"
 
 #define FORKPOINT_PARTS(X)                                                        \
-    X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive)            \
+    X(frames) X(resume) X(ticks) X(guard) X(drive) X(drivers) X(alive) X(living)  \
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(settled) X(named) X(survey)                                                 \
     X(forkside) X(beside) X(staging) X(rewritten) X(hashsecret) X(audit) X(numbered) X(announce) X(written) X(exits)  \

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 _BITS: Final = struct.Struct("<d")
 
-_CONSTANTS: Final = frozenset({"nan", "inf", "infinity", "infty", "pinf", "ninf"})
+_WORDS: Final = ("nan", "inf", "infinity", "infty", "pinf", "ninf")
+_CONSTANTS: Final = ("NaN", *(form(word) for word in _WORDS for form in (str.lower, str.upper, str.capitalize)))
 """What modules call them: a value that one of them holds for the moment is not there in a new process."""
 
 
@@ -38,7 +39,9 @@ def named(by_value: Container[str]) -> dict[int, tuple[str, str]]:
     entries: list[tuple[str, Any]] = list(sys.modules.items())  # which may hold anything
     for module_name, module in entries:
         if isinstance(module, ModuleType) and module_name not in by_value:
-            for name, value in list(vars(module).items()):
-                if type(value) is float and not math.isfinite(value) and str(name).lower() in _CONSTANTS:
+            namespace = vars(module)
+            for name in _CONSTANTS:
+                value = namespace.get(name)
+                if type(value) is float and not math.isfinite(value):
                     found.setdefault(id(value), (module_name, name))
     return found

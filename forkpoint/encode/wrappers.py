@@ -76,8 +76,8 @@ def _placeholder() -> None:
 def _reduce_mapping_proxy(obj: Any, context: Context) -> Any:
     (mapping,) = gc.get_referents(obj)
     if type(mapping) is dict:
-        for owner in gc.get_referrers(mapping):
-            if isinstance(owner, type) and gc.get_referents(owner.__dict__)[0] is mapping:
+        for owner in _native.living(type):
+            if gc.get_referents(owner.__dict__)[0] is mapping:
                 return class_namespace, (owner,)
     return types.MappingProxyType, (mapping,)
 

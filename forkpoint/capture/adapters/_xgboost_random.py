@@ -12,6 +12,7 @@ import ctypes  # noqa: TID251 - generators are put back where XGBoost has them; 
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,7 +56,11 @@ class Picture:
             raise NotFoundHere("the heap is too large to be looked through")
         with open("/proc/self/mem", "rb", buffering=0) as memory:
             for low, high in regions:
-                held = mmap.mmap(-1, high - low)
+                held = mmap.mmap(-1, high - low, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+                with suppress(
+                    OSError
+                ):  # most of the time goes into making pages; not every kernel has large ones
+                    held.madvise(mmap.MADV_HUGEPAGE)
                 got = os.preadv(memory.fileno(), [held], low)
                 self.parts.append((low, np.frombuffer(held, np.uint64, got // 8)))
 

@@ -9,7 +9,6 @@ cannot be repeated (gradients the program computes, parameters changed on the wa
 from __future__ import annotations
 
 import ctypes  # noqa: TID251 - to call functions of the library, not to touch memory
-import gc
 import os
 import re
 import tempfile
@@ -20,6 +19,7 @@ from typing import Any, Final
 import lightgbm as lgb
 from lightgbm import basic
 
+from forkpoint import _native
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.errors import Refused, RestoreFailed
@@ -133,7 +133,7 @@ def _why_not(booster: Any, trees: str) -> str:
         return "its data in binary form lacks what linear trees need"
     if booster.train_set_version != booster.train_set.version:
         return "its data has changed since its last round"
-    if any(issubclass(type(obj), lgb.callback._ResetParameterCallback) for obj in gc.get_objects()):
+    if _native.living(lgb.callback._ResetParameterCallback):
         return "a callback changes its parameters"
     if " dart" not in trees and len(set(re.findall(r"^shrinkage=(.*)$", trees, re.MULTILINE)) - {"1"}) > 1:
         return "its learning rate was changed"

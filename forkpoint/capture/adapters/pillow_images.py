@@ -6,13 +6,13 @@ palette, and refuses drawings and pixel access.
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
 from PIL import Image
 
+from forkpoint import _native
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import ReduceContext, Reducer
@@ -69,7 +69,7 @@ def _holder(core: Any) -> Any:
 
 def reduce_access(access: Any, context: ReduceContext) -> Any:
     """What `Image.load()` returns, by the image it changes: this is the child, whose pixels nobody else sees."""
-    for image in [found for found in gc.get_objects() if issubclass(type(found), Image.Image)]:
+    for image in _native.living(Image.Image):
         core = vars(image).get("_im", vars(image).get("im"))
         if type(core) is _CORE and _is_access_to(access, core):
             return make_access, (core, image.readonly)

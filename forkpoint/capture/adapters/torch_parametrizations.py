@@ -5,12 +5,12 @@ torch keeps that by `id(module)`; here it goes by the module.
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 from torch.nn import Module
 from torch.nn.utils import parametrize
 
+from forkpoint import _native
 from forkpoint.capture.adapters._quiet import Quiet
 
 _parametrize: Any = parametrize
@@ -22,12 +22,7 @@ class _Parametrizations(Quiet):
 
     def capture(self, before: None) -> tuple[int, list[tuple[Any, str, Any]]]:
         cached = _parametrize._cache
-        wanted = {identity for identity, _ in cached}
-        modules: dict[int, Any] = {}
-        for obj in gc.get_objects() if wanted else ():
-            # By type alone: isinstance asks proxies for their __class__, which runs code.
-            if id(obj) in wanted and issubclass(type(obj), Module):
-                modules[id(obj)] = obj
+        modules = {id(module): module for module in _native.living(Module)} if cached else {}
         entries = [(modules[key[0]], key[1], value) for key, value in cached.items() if key[0] in modules]
         return _parametrize._cache_enabled, entries
 

@@ -5,7 +5,6 @@ Their own pickle protocols leave things out (optimizers), change values (GradSca
 
 from __future__ import annotations
 
-import gc
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from torch.autograd.profiler import record_function
 from torch.optim import Optimizer
 from torch.utils.data.dataloader import _BaseDataLoaderIter
 
+from forkpoint import _native
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import ReduceContext, Reducer
@@ -65,9 +65,7 @@ def reduce_scaler(scaler: Any, context: ReduceContext) -> Any:
     per_optimizer = getattr(scaler, "_per_optimizer_states", None)
     pairs = None
     if per_optimizer is not None:
-        # By type alone: isinstance asks proxies for their __class__, which runs code.
-        found = [obj for obj in gc.get_objects() if issubclass(type(obj), Optimizer)] if per_optimizer else []
-        known = {id(obj): obj for obj in found}
+        known = {id(obj): obj for obj in _native.living(Optimizer)} if per_optimizer else {}
         pairs = [(known[key], value) for key, value in per_optimizer.items() if key in known]
     return make_empty, (type(scaler),), (state, pairs), None, None, fill_scaler
 

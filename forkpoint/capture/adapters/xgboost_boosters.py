@@ -9,7 +9,6 @@ the same trees in the same order gives the same numbers.
 from __future__ import annotations
 
 import ctypes  # noqa: TID251 - to call functions of the library
-import gc
 import json
 import mmap
 import os
@@ -21,6 +20,7 @@ import numpy as np
 import xgboost as xgb
 from xgboost import core
 
+from forkpoint import _native
 from forkpoint.capture.adapters import _xgboost_bins as bins
 from forkpoint.capture.adapters import _xgboost_random as generators
 from forkpoint.capture.adapters._attributes import attributes, fill
@@ -240,7 +240,7 @@ class _Boosters(Quiet):
         """This thread's generator, where any booster may draw from it, and the settings."""
         state: dict[str, Any] = {"settings": xgb.get_config(), "rows": None}
         core._LIB.omp_set_num_threads(1)  # in the child, which has no others: waiting for them would never end
-        if any(issubclass(type(obj), xgb.Booster) for obj in gc.get_objects()):
+        if _native.living(xgb.Booster):
             try:
                 found = _generators(os.getpid())
             except (generators.NotFoundHere, OSError, core.XGBoostError):

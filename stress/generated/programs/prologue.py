@@ -4,6 +4,10 @@ import argparse, array, atexit, builtins, collections, contextlib, contextvars, 
 import concurrent.futures, configparser, fractions, functools, gc, gzip, hashlib, heapq, io, ipaddress, itertools, logging, math, operator, os, pathlib, queue, random, re, signal  # noqa: E401
 import string, struct, sys, threading, traceback, types, typing, uuid, warnings, weakref, xml.etree.ElementTree, zlib  # noqa: E401
 
+import abc, asyncio, calendar, codecs, copyreg, dbm.dumb, difflib, email.message, fileinput, graphlib, html.parser, http.cookies  # noqa: E401
+import importlib, inspect, logging.handlers, numbers, pickle, sched, shelve, shlex, statistics, subprocess, tempfile, textwrap, time  # noqa: E401
+import tokenize, unittest.mock, zipfile  # noqa: E401
+
 from points import point
 
 gc.disable()  # when it comes depends on all that is allocated, and what it ends may tell something
