@@ -30,8 +30,8 @@ _LOAD_TWO: Final = dis.opmap.get("LOAD_FAST_LOAD_FAST", -1)
 _ATTR_SHIFT: Final = 1 if sys.version_info >= (3, 12) else 0
 """From 3.12 on the lowest bit of LOAD_ATTR's argument says that a method is meant (bytecodes.c)."""
 
-_INDIRECT: Final = frozenset({"setattr", "__dict__", "vars", "__setattr__"})
-"""Whoever names one of these may assign attributes by a string."""
+_INDIRECT: Final = frozenset({"setattr", "__dict__", "vars", "__setattr__", "patch"})
+"""Whoever names one of these may assign attributes by a string; `unittest.mock.patch` by a dotted one."""
 
 _LEARNING_SECONDS: Final = 0.002
 """How long the program stands still, at one commit, for what its children need not do: a large one learns by and by."""
@@ -192,7 +192,8 @@ def _read(code: CodeType) -> _Said:
     names: list[str] = []
     targets: list[tuple[tuple[str, ...], str]] = []
     if not _INDIRECT.isdisjoint(code.co_names):
-        names += [text for text in code.co_consts if isinstance(text, str) and text.isidentifier()]
+        last = [text.rpartition(".")[2] for text in code.co_consts if isinstance(text, str)]
+        names += [name for name in last if name.isidentifier()]
     if _STORE_ATTR in code.co_code[::2]:
         in_class = "." in code.co_qualname and not code.co_qualname.rpartition(".")[0].endswith("<locals>")
         before: list[_Instruction] = []

@@ -66,7 +66,10 @@ def closed_raw(kind: Any, mode: str) -> Any:
 def _path(raw: Any) -> str | None:
     """The path behind a descriptor, if it is a regular file that still has one, or a device like /dev/null."""
     number = raw.fileno()
-    path = os.readlink(f"/proc/self/fd/{number}")
+    try:
+        path = os.readlink(f"/proc/self/fd/{number}")
+    except FileNotFoundError:  # a child has only what leads to a path
+        return None
     if not stat.S_ISREG(os.fstat(number).st_mode) and path not in _DEVICES:
         return None
     if _OF_A_PROCESS.match(path):

@@ -72,6 +72,28 @@ def _placeholder() -> None:
     return None
 
 
+def make_key(compare: Any) -> Any:
+    """What `functools.cmp_to_key` returns."""
+    return functools.cmp_to_key(compare)
+
+
+def whole_key(compare: Any) -> Any:
+    """What that makes of an object, which is still missing."""
+    return functools.cmp_to_key(compare)(None)
+
+
+def fill_key(key: Any, held: Any) -> None:
+    """The object that is compared."""
+    key.obj = held
+
+
+@reduces(type(functools.cmp_to_key(lambda one, other: 0)))
+def _reduce_key(obj: Any, context: Context) -> Any:
+    compare, *held = [found for found in gc.get_referents(obj) if found is not type(obj)]
+    make = whole_key if held else make_key
+    return (make, (compare,), held[0], None, None, fill_key) if held else (make, (compare,))
+
+
 @reduces(types.MappingProxyType)
 def _reduce_mapping_proxy(obj: Any, context: Context) -> Any:
     (mapping,) = gc.get_referents(obj)

@@ -57,9 +57,7 @@ class Picture:
         with open("/proc/self/mem", "rb", buffering=0) as memory:
             for low, high in regions:
                 held = mmap.mmap(-1, high - low, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-                with suppress(
-                    OSError
-                ):  # most of the time goes into making pages; not every kernel has large ones
+                with suppress(OSError):  # most of the time goes into making pages; not every kernel has large ones
                     held.madvise(mmap.MADV_HUGEPAGE)
                 got = os.preadv(memory.fileno(), [held], low)
                 self.parts.append((low, np.frombuffer(held, np.uint64, got // 8)))

@@ -52,8 +52,9 @@ def _properties(assigned: Assigned, names: set[str], own: set[int]) -> list[Chan
 
 
 def _is_from_elsewhere(module: str, path: str, name: str, value: Any) -> bool:
-    """Is this a function or class that says it was defined at another place, or a partial?"""
-    if isinstance(value, functools.partial):
+    """Is this what says that it was defined at another place, a partial, or a mock, which says nothing?"""
+    mock = sys.modules.get("unittest.mock")
+    if isinstance(value, functools.partial) or (mock and issubclass(type(value), mock.NonCallableMock)):
         return True
     place = (getattr(value, "__module__", None), getattr(value, "__qualname__", None))
     return callable(value) and isinstance(place[1], str) and place != (module, f"{path}.{name}" if path else name)

@@ -10,6 +10,7 @@ import time
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -58,6 +59,21 @@ def test_assignments_are_found_in_bodies_functions_and_methods_but_not_those_to_
     found = assignments.find([module])
     assert {"flag", "extra", "thing", "by_string", "deep"} <= found.names and "mine" not in found.names
     assert (json, "flag") in found.targets and (statistics.NormalDist, "extra") in found.targets
+
+
+def test_what_mocks_stand_for_is_kept_while_a_patch_is_open(run: Run) -> None:
+    run(
+        "import json, string\n"
+        "from unittest import mock\n"
+        "patches = [mock.patch.object(string, 'digits', '01'), mock.patch('json.decoder.scanstring')]\n"
+        "for patch in patches: patch.start()\n"
+    )
+    try:
+        saved = {change[:3]: change[3] for change in changes()["candidates"]}
+        assert saved["string", "", "digits"] == "01"
+        assert isinstance(saved["json.decoder", "", "scanstring"], mock.MagicMock)
+    finally:
+        mock.patch.stopall()
 
 
 def test_what_was_learned_before_is_what_is_found_and_needs_no_reading(
