@@ -84,21 +84,30 @@ static int call_back(const char *event, PyObject *args)
     return interrupted ? -1 : 0;
 }
 
+/* Hooks are called for all interpreters of the process, each under a lock of its own from 3.12 on; ours is of the main one. */
+static int is_watching(void)
+{
+    return callback != NULL && !inside && PyInterpreterState_Get() == PyInterpreterState_Main();
+}
+
 static int hook(const char *event, PyObject *args, void *Py_UNUSED(data))
 {
     count_mapped(event, args);
-    if (callback != NULL && !inside && strcmp(event, "open") == 0) {
-        forkpoint_numbered_watch(args);
-    }
-    if (callback == NULL || inside || !changes_a_file(event, args)) {
+    if (!is_watching()) {
         return 0;
     }
-    return call_back(event, args);
+    if (strcmp(event, "open") == 0) {
+        forkpoint_numbered_watch(args);
+    }
+    else if (strcmp(event, "os.rename") == 0) {
+        forkpoint_numbered_settle();
+    }
+    return changes_a_file(event, args) ? call_back(event, args) : 0;
 }
 
 int forkpoint_audit_open(PyObject *path, int flags)
 {
-    if (callback == NULL || inside) {
+    if (!is_watching()) {
         return 0;
     }
     PyObject *args = Py_BuildValue("(OOi)", path, Py_None, flags);

@@ -33,6 +33,9 @@ extern int forkpoint_read_memory(void *here, uintptr_t there, size_t size);
 /* Note what a program opens: the arguments of the event `open`. Defined in numbered.c, called from audit.c. */
 extern void forkpoint_numbered_watch(PyObject *args);
 
+/* Look at what was opened last before it gets another name. Defined in numbered.c, called from audit.c. */
+extern void forkpoint_numbered_settle(void);
+
 /* Tell the callback of audit.c that a file is about to be opened so. Borrows `path`. 0, or -1 with an exception that is
    none of ours (a KeyboardInterrupt). */
 extern int forkpoint_audit_open(PyObject *path, int flags);

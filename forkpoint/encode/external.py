@@ -11,6 +11,7 @@ from typing import Any
 
 from forkpoint import _native
 from forkpoint.encode.reducers import Context, reduces, reduces_named
+from forkpoint.encode.unasked import unasked
 
 _DIALECT_FIELDS = "delimiter doublequote escapechar lineterminator quotechar quoting skipinitialspace strict".split()
 _reader = type(_csv.reader(()))
@@ -39,7 +40,7 @@ def _reduce_reader(obj: Any, context: Context) -> Any:
     sources = [value for value in gc.get_referents(obj) if hasattr(value, "__next__")]
     if not sources:
         return context.tombstone(obj, "a csv reader without its source")
-    return make_reader, (sources[0], obj.dialect, obj.line_num)
+    return make_reader, (unasked(sources[0]), obj.dialect, obj.line_num)
 
 
 class _Target:

@@ -12,6 +12,7 @@ from typing import Any
 
 from forkpoint import _native
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.encode.unasked import unasked
 from forkpoint.errors import Refused
 
 _BY_THEIR_OWN = (
@@ -32,17 +33,30 @@ _BY_THEIR_OWN = (
     ),
 )
 
+_SOURCES = {
+    **dict.fromkeys((enumerate, itertools.islice, itertools.cycle, itertools.accumulate, itertools.groupby), slice(1)),
+    **dict.fromkeys((zip, itertools.zip_longest, itertools.compress), slice(None)),
+    **dict.fromkeys((map, filter, itertools.filterfalse, itertools.starmap), slice(1, None)),
+    **dict.fromkeys((itertools.takewhile, itertools.dropwhile), slice(1, None)),
+}
+"""Which of the arguments that their own protocol makes them of are the iterators they draw from."""
+
 
 @reduces(*_BY_THEIR_OWN)
 def _reduce_itertool(obj: Any, context: Context) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
-            return obj.__reduce__()
+            maker, arguments, *state = obj.__reduce__()
         except Refused:
             raise
         except Exception as error:
             return context.tombstone(obj, f"{type(error).__name__}: {error}")
+    if maker is type(obj) and maker in _SOURCES:
+        given = list(arguments)
+        given[_SOURCES[maker]] = map(unasked, given[_SOURCES[maker]])
+        arguments = tuple(given)
+    return maker, arguments, *state
 
 
 def groupby_between(kind: Any, source: Any, key: Any, target: Any) -> Any:
@@ -60,7 +74,8 @@ def _reduce_groupby(obj: Any, context: Context) -> Any:
     """
     held = _held(obj)
     if len(held) == 3:
-        return groupby_between, (type(obj), *held)
+        source, key, target = held
+        return groupby_between, (type(obj), unasked(source), key, target)
     return _reduce_itertool(obj, context)
 
 
@@ -83,7 +98,7 @@ def _reduce_pairwise(obj: Any, context: Context) -> Any:
     held = held[: len(held) - _RESULT_KEPT]
     if not held:
         return make_pairwise, (type(obj), iter(()), ())
-    return make_pairwise, (type(obj), held[0], tuple(held[1:2]))
+    return make_pairwise, (type(obj), unasked(held[0]), tuple(held[1:2]))
 
 
 def make_batched(kind: Any, source: Any, size: int, strict: bool) -> Any:
@@ -97,4 +112,4 @@ if hasattr(itertools, "batched"):
     def _reduce_batched(obj: Any, context: Context) -> Any:
         size, strict = _native.batched_read(obj)
         held = _held(obj)
-        return make_batched, (type(obj), held[0] if held else iter(()), size, strict)
+        return make_batched, (type(obj), unasked(held[0] if held else iter(())), size, strict)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import array
 import fcntl
+import io
 import os
 import re
 import stat
@@ -28,7 +29,6 @@ from forkpoint.errors import Refused, RestoreFailed
 from forkpoint.moved import located
 
 _OF_A_PROCESS: Final = re.compile(r"/proc/\d+(/|$)")
-_OF_FOLDERS: Final = ("", ".", "..")
 _GONE: Final = " (deleted)"
 
 Lock = tuple[str, bool, int, int]
@@ -71,21 +71,31 @@ def note_open() -> None:
 
 def _files() -> tuple[Numbered, ...]:
     found = []
-    for fd, name, wrapped in _native.numbered():
+    for fd, wrapped in _native.numbered():
         path = os.readlink(f"/proc/self/fd/{fd}")
         gone = path.endswith(_GONE)
-        if name not in (os.path.basename(path.removesuffix(_GONE)), *_OF_FOLDERS):
-            continue  # the number has been given to something else since
         mode = os.fstat(fd).st_mode
         of_a_process = _OF_A_PROCESS.match(path)
         if gone or of_a_process or not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or path in descriptors.DEVICES):
-            if wrapped or (gone and _is_mapped(path)):
+            if wrapped or (gone and _is_mapped(path)) or _has_object(fd):
                 continue  # the file object, or what is mapped, says what becomes of it
             kind = "a deleted file" if gone else "what ends with a process" if of_a_process else "no regular file"
             raise Refused(f"descriptor {fd} ({path}) leads to {kind}", hint="commits wait until it is closed")
-        offset = 0 if stat.S_ISDIR(mode) else os.lseek(fd, 0, os.SEEK_CUR)
-        found.append(Numbered(fd, path, _flags(fd), offset, os.get_inheritable(fd), _locks(fd)))
+        if fd >= _native.DESCRIPTOR_MIN:
+            if wrapped or _has_object(fd):
+                continue
+            reason = f"descriptor {fd} ({path}) is none of the first {_native.DESCRIPTOR_MIN}, which come back"
+            raise Refused(reason, hint="commits wait until it is closed")
+        flags = _flags(fd)
+        offset = 0 if stat.S_ISDIR(mode) or flags & os.O_PATH else os.lseek(fd, 0, os.SEEK_CUR)
+        found.append(Numbered(fd, path, flags, offset, os.get_inheritable(fd), _locks(fd)))
     return tuple(found)
+
+
+def _has_object(fd: int) -> bool:
+    """Whether a file object has it, as one that was opened by an `opener` has."""
+    raw = io.FileIO
+    return any(not raw.closed.__get__(file) and raw.fileno(file) == fd for file in _native.living(raw))
 
 
 def _is_mapped(path: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,3 +143,67 @@ def test_an_empty_pipe_is_made_again_and_one_with_bytes_in_it_is_not(
     ADAPTER.restore(state)
     os.write(writer, b"y")
     assert os.read(reader, 5) == b"y" and not os.get_blocking(reader) and os.get_blocking(writer)
+
+
+def test_a_file_is_known_whatever_it_is_called_later(tmp_path: Path, close: list[int]) -> None:
+    fd = os.open("log.tmp", os.O_RDWR | os.O_CREAT)
+    close.append(fd)
+    os.rename("log.tmp", "log.txt")
+    found = of(fd)
+    assert found is not None and found.path == str(tmp_path / "log.txt")
+    os.rename("log.txt", "log.old")
+    found = of(fd)
+    assert found is not None and found.path == str(tmp_path / "log.old")
+
+
+def test_a_number_that_a_folder_had_is_not_in_the_way_when_something_else_has_it() -> None:
+    fd = os.open(".", os.O_RDONLY)
+    os.close(fd)
+    with socket.socket() as one:
+        assert one.fileno() == fd and of(fd) is None
+
+
+def test_a_number_too_high_to_come_back_is_refused_and_a_file_object_with_one_is_not(close: list[int]) -> None:
+    fds = [os.open("data", os.O_RDWR | os.O_CREAT) for _ in range(_native.DESCRIPTOR_MIN)]
+    close += fds
+    with pytest.raises(errors.Refused, match=f"none of the first {_native.DESCRIPTOR_MIN}"):
+        ADAPTER.before_fork()
+    for fd in fds:
+        if fd >= _native.DESCRIPTOR_MIN:
+            close.remove(fd)
+            os.close(fd)
+    with open("data", opener=os.open):
+        assert of(fds[0]) is not None
+
+
+def test_what_an_opener_opened_is_the_file_object_s_and_a_file_without_name_is_refused() -> None:
+    with open("data", "w+", opener=lambda path, flags: os.open(path, flags, 0o600)):
+        os.unlink("data")
+        ADAPTER.before_fork()
+    fd = os.open(".", os.O_TMPFILE | os.O_RDWR)
+    try:
+        with pytest.raises(errors.Refused, match="leads to a deleted file"):
+            ADAPTER.before_fork()
+    finally:
+        os.close(fd)
+
+
+def test_a_descriptor_for_its_path_alone_is_found(close: list[int]) -> None:
+    Path("data").touch()
+    fd = os.open("data", os.O_PATH)
+    close.append(fd)
+    found = of(fd)
+    assert found is not None and found.offset == 0
+
+
+def test_looking_for_the_next_number_keeps_the_program_s_locks(close: list[int]) -> None:
+    Path("data").touch()
+    standard, saved = os.open("data", os.O_RDWR), os.dup(0)
+    close += [standard, saved]
+    os.dup2(standard, 0)
+    try:
+        fcntl.lockf(0, fcntl.LOCK_EX)
+        close.append(os.open("other", os.O_RDWR | os.O_CREAT))
+        assert raw_descriptors._locks(0) == (("POSIX", True, 0, 0),)
+    finally:
+        os.dup2(saved, 0)
