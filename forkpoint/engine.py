@@ -320,6 +320,7 @@ class Engine:
             self._files.look_for_unseen()
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
+            mappings.look_again()
             if report.seq >= 0:
                 self.places.avoid(self._codes[report.seq])
         else:

@@ -4,7 +4,8 @@
    its links away). To walk them takes tens of milliseconds where there are a million objects, and a deep stack asks for
    many. So what lies at the address is read through the kernel, which checks it, and must be linked with its neighbours
    both ways, as nothing but a member of such a list is; and have a type. Only where the kernel does not let memory be
-   read so are the lists walked. */
+   read so are the lists walked. A dict or tuple that holds only what cannot be part of a cycle is on no list (keyword
+   arguments that are numbers, say): that is known by its type and its count, which a freed one does not have. */
 #include "parts.h"
 
 #include <errno.h>
@@ -66,6 +67,10 @@ static int is_member(uintptr_t address)
     int status = read_at(&found, head, sizeof found);
     if (status != 1) {
         return status < 0 ? UNREADABLE : NO;
+    }
+    if (found.links._gc_next == 0 && Py_REFCNT(&found.object) > 0 &&
+        (Py_TYPE(&found.object) == &PyDict_Type || Py_TYPE(&found.object) == &PyTuple_Type)) {
+        return YES; /* not on the lists: it holds nothing that could be part of a cycle */
     }
     uintptr_t next = (uintptr_t)_PyGCHead_NEXT(&found.links), last = (uintptr_t)_PyGCHead_PREV(&found.links);
     return next != 0 && last != 0 && read_at(&beside, next, sizeof beside) == 1 &&

@@ -67,12 +67,25 @@ static _Noreturn void end_with(pid_t child)
 
 /* ---------------------------------------------------------------- from Python */
 
+static int timer = -1; /* of a child; the program has none, and none is inherited */
+
+/* A timer that sends SIGKILL: SIGALRM could come from elsewhere too, and is ignored. Asked of the kernel directly, since
+   older C libraries have it in librt; may be called where nothing but system calls is safe. */
+int forkpoint_die_after(double seconds)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
+    struct itimerspec at = {.it_value = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}};
+    if (timer < 0 && syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0) {
+        timer = -1;
+        return -1;
+    }
+    return (int)syscall(SYS_timer_settime, timer, 0, &at, NULL);
+}
+
 PyDoc_STRVAR(die_after_doc,
 "die_after(seconds)\n\n"
 "Have this process killed once so much time has passed, whoever is left to do it. OSError if the kernel refuses.");
 
-/* A timer that sends SIGKILL: SIGALRM could come from elsewhere too, and is ignored. Asked of the kernel directly, since
-   older C libraries have it in librt. */
 static PyObject *die_after(PyObject *module, PyObject *arg)
 {
     (void)module;
@@ -80,11 +93,7 @@ static PyObject *die_after(PyObject *module, PyObject *arg)
     if (seconds == -1.0 && PyErr_Occurred()) {
         return NULL;
     }
-    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
-    struct itimerspec at = {.it_value = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}};
-    int timer;
-    if (syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timer) != 0 ||
-        syscall(SYS_timer_settime, timer, 0, &at, NULL) != 0) {
+    if (forkpoint_die_after(seconds) != 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     Py_RETURN_NONE;

@@ -31,6 +31,7 @@
 enum {
     KEPT_MAX = 16,             /* Descriptors a child may keep. */
     DESCRIPTOR_MIN = 128,      /* Ours are numbered from here, so that the program's numbers stay as they were. */
+    AWAKE_SECONDS = 60,        /* A child that has not come as far as its own deadline by then never will. */
     CHILD_NICENESS = 10,       /* Added to the program's: a tenth of a contended core, so that the child still ends. */
     IOPRIO_LOWEST = (2 << 13) | 7, /* Best effort, level 7 (linux/ioprio.h is missing from older headers). */
 };
@@ -304,6 +305,7 @@ static PyObject *fork_program(PyObject *module, PyObject *args)
         }
         volunteer_for_the_oom_killer();
         silence_signals();
+        forkpoint_die_after(AWAKE_SECONDS); /* malloc's locks may be held by threads that are not here: then it hangs. */
         close_descriptors(kept, count, output);
         yield_the_machine();
         prctl(PR_SET_NAME, "forkpoint", 0, 0, 0);

@@ -30,6 +30,10 @@ extern void forkpoint_audit_off(void);
 /* Read memory that may not be there: 0, or -1 with errno (EFAULT: it is not). Defined in cmemory.c. */
 extern int forkpoint_read_memory(void *here, uintptr_t there, size_t size);
 
+/* Have this process, a child, killed once so many seconds have passed; again: from now on. 0, or -1 with errno. System
+   calls only. Defined in beside.c, called from forkside.c. */
+extern int forkpoint_die_after(double seconds);
+
 /* Note what a program opens: the arguments of the event `open`. Defined in numbered.c, called from audit.c. */
 extern void forkpoint_numbered_watch(PyObject *args);
 

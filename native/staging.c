@@ -219,7 +219,6 @@ static int copy_all(void)
     for (int i = 0; i < 2; i++) {
         sigaction(faults[i], &others[i], NULL);
     }
-    madvise((void *)arena, arena_size, MADV_DOFORK);
     return room;
 }
 
@@ -266,9 +265,6 @@ int forkpoint_staging_place(void)
 void forkpoint_staging_keep(void)
 {
     take_in();
-    if (arena != 0) {
-        madvise((void *)arena, arena_size, MADV_DONTFORK); /* Forks of the program's own need not have it. */
-    }
     arena = 0;
     count = hole_count = 0;
 }

@@ -33,13 +33,7 @@ def at_commit() -> Mappings:
     count = _native.files_mapped()
     if _none_at == [count] and count >= 0:
         return Mappings()
-    with open("/proc/self/maps", "rb") as file:
-        text = file.read()
-    spans = [
-        (int(low, 16), int(high, 16), path)
-        for low, high, path in _SHARED.findall(text)
-        if not path.startswith(_NO_FILES) and not path.endswith(b" (deleted)")
-    ]
+    text, spans = _look()
     _none_at[:] = [] if spans else [count]
     if not spans:
         return Mappings()
@@ -56,7 +50,28 @@ def at_commit() -> Mappings:
     return Mappings(os.fsdecode(text), copies, frozenset(os.fsdecode(path) for _, _, path in spans))
 
 
+def _look() -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """/proc/self/maps, and the shared mappings of files in it."""
+    with open("/proc/self/maps", "rb") as file:
+        text = file.read()
+    spans = [
+        (int(low, 16), int(high, 16), path)
+        for low, high, path in _SHARED.findall(text)
+        if not path.startswith(_NO_FILES) and not path.endswith(b" (deleted)")
+    ]
+    return text, spans
+
+
+def look_again() -> None:
+    """In the program, after a child that refused: whatever the count says, there may be a mapping."""
+    _none_at.clear()
+
+
 def hold_still(mappings: Mappings) -> None:
-    """In the child, before it reads any object."""
+    """In the child, before it reads any object. Raises Refused where a file is mapped that was not looked for: only
+    what Python maps is counted, and C code may map as well.
+    """
+    if not mappings.text and (spans := _look()[1]):
+        raise Refused(f"{os.fsdecode(spans[0][2])} has been mapped for writing by C code", hint="the next one looks")
     for address, content in mappings.copies:
         _native.memory_replace(address, content)

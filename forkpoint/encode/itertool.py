@@ -33,7 +33,7 @@ _BY_THEIR_OWN = (
     ),
 )
 
-_SOURCES = {
+_SOURCES: dict[Any, slice] = {
     **dict.fromkeys((enumerate, itertools.islice, itertools.cycle, itertools.accumulate, itertools.groupby), slice(1)),
     **dict.fromkeys((zip, itertools.zip_longest, itertools.compress), slice(None)),
     **dict.fromkeys((map, filter, itertools.filterfalse, itertools.starmap), slice(1, None)),

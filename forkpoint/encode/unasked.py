@@ -1,8 +1,8 @@
 """Iterators in the care of others, handed over without a call of `iter()`.
 
 What draws from an iterator asks for it when it is made, and never again. Made again, it would ask again; and an
-`__iter__` of the program's begins anew, prints, or needs what is not there yet. So it is given something whose `__iter__`
-is that iterator as it stands.
+`__iter__` of the program's begins anew, prints, or needs what is not there yet. So it is given something whose
+`__iter__` is that iterator as it stands.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 from pathlib import Path
@@ -60,3 +61,24 @@ def test_without_mappings_nothing_is_read_until_a_file_is_mapped(
     for _ in range(3):
         mappings.at_commit()
     assert len(looked) == 2
+
+
+def test_what_c_code_maps_unseen_is_refused_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "table"
+    path.write_bytes(bytes(10_000))
+    monkeypatch.setattr(mappings._native, "files_mapped", lambda: 7)
+    mappings.at_commit()
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype, libc.mmap.argtypes = ctypes.c_void_p, (ctypes.c_void_p, *[ctypes.c_long] * 5)
+    libc.munmap.argtypes = ctypes.c_void_p, ctypes.c_long
+    with path.open("r+b") as file:
+        mapped = libc.mmap(None, 4096, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, file.fileno(), 0)
+    try:
+        found = mappings.at_commit()
+        assert not found.paths
+        with pytest.raises(Refused, match=f"{path} has been mapped for writing by C code"):
+            mappings.hold_still(found)
+        mappings.look_again()
+        assert str(path) in mappings.at_commit().paths
+    finally:
+        libc.munmap(mapped, 4096)
