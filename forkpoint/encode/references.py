@@ -14,11 +14,24 @@ from forkpoint.encode.reducers import FINISH, Context, reduces
 class _Gone:
     """What a dead reference pointed at."""
 
+    __slots__ = ("__weakref__", "hashed")
+    hashed: int
 
-def make_reference(kind: Any, target: Any, callback: Any) -> Any:
-    """A weak reference; `target` None makes one that is dead already, whose callback is not called again."""
+    def __hash__(self) -> int:
+        return self.hashed
+
+
+def make_reference(kind: Any, target: Any, callback: Any, hashed: int | None = None) -> Any:
+    """A weak reference; `target` None makes one that is dead already, whose callback is not called again. `hashed`: the
+    hash that it got while its target was there, as a key of a dict, say.
+    """
     if target is None:
-        return weakref.ref.__new__(kind, _Gone())
+        gone = _Gone()
+        made = weakref.ref.__new__(kind, gone)
+        if hashed is not None:
+            gone.hashed = hashed
+            weakref.ref.__hash__(made)
+        return made
     return weakref.ref.__new__(kind, target, callback)
 
 
@@ -34,11 +47,22 @@ def fill_reference(reference: Any, state: tuple[dict[str, Any], list[tuple[type,
 @reduces(weakref.ref, subclasses=True)
 def _reduce_reference(obj: Any, context: Context) -> Any:
     kind = type(obj)
-    made = (make_reference, (kind, *_native.weakref_read(obj)))
+    target, callback = _native.weakref_read(obj)
+    made = (make_reference, (kind, target, callback, *_hash_of(obj, target)))
     if kind is weakref.ref:
         return made
     state = (_native.instance_dict(obj)[0] or {}, read_slots(obj, member_slots(kind)))
     return (*made, state, None, None, fill_reference)
+
+
+def _hash_of(reference: Any, target: Any) -> tuple[int, ...]:
+    """That of a dead reference, where it has one."""
+    if target is None:
+        try:
+            return (weakref.ref.__hash__(reference),)
+        except TypeError:
+            pass
+    return ()
 
 
 def make_proxy(target: Any, callback: Any) -> Any:

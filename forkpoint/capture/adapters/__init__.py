@@ -25,6 +25,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "environment": "os",
     "file_mode": "os",
     "interpreter": "sys",
+    "standard_streams": "sys",
     "tracing": "sys",
     "garbage": "gc",
     "locale_settings": "locale",
