@@ -102,13 +102,16 @@ class Pod(NamedTuple):
 
 
 class FileState(NamedTuple):
-    """What is at a path; sizes in bytes, times in nanoseconds, `mode` the permission bits, all as stat(2) says."""
+    """What is at a path; sizes in bytes, times in nanoseconds, `mode` the permission bits, all as stat(2) says; where a
+    symbolic link leads.
+    """
 
-    kind: Literal["absent", "file", "directory", "other"]
+    kind: Literal["absent", "file", "directory", "link", "other"]
     size: int = 0
     mode: int = 0
     mtime_ns: int = 0
     inode: int = 0
+    target: str = ""
 
 
 Change = Literal["append", "change", "replace", "database"]
@@ -136,16 +139,17 @@ class WrittenFile(NamedTuple):
 
     `pod` holds the content; None for what is no file, and for files whose content is not kept, which `reason`
     explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes; of a database, its
-    mark (`databases.mark`).
+    mark (`databases.mark`). `target`: where a symbolic link leads.
     """
 
     path: str
-    kind: Literal["absent", "file", "directory", "input", "database"]
+    kind: Literal["absent", "file", "directory", "link", "input", "database"]
     size: int
     mode: int
     pod: str | None
     digest: str
     reason: str
+    target: str = ""
 
 
 class Saved(NamedTuple):

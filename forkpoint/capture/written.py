@@ -50,9 +50,12 @@ def look(path: str) -> FileState:
     """What is at `path` now; a link is neither file nor directory."""
     try:
         facts = os.lstat(path)
+        target = os.readlink(path) if stat.S_ISLNK(facts.st_mode) else ""
     except OSError:
         return FileState("absent")
     mode = stat.S_IMODE(facts.st_mode)
+    if target:
+        return FileState("link", target=target)
     if stat.S_ISREG(facts.st_mode):
         return FileState("file", facts.st_size, mode, facts.st_mtime_ns, facts.st_ino)
     return FileState("directory" if stat.S_ISDIR(facts.st_mode) else "other", 0, mode)
@@ -218,7 +221,7 @@ class Written:
         if len(self._asked) >= limits.FILES_MAX:
             self._asked.clear()  # it only saves work
         self._asked.add((name, change))
-        # Opening follows a last link, renaming and removing do not. A link itself is left alone.
+        # Opening follows a last link, renaming and removing do not.
         path = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
         if change != "replace" and os.path.islink(path):
             path = os.path.realpath(path)

@@ -68,7 +68,7 @@ class FileWriter:
         if state.kind == "other" or databases.belongs_to_one(path):
             return
         if state.kind != "file":
-            self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", ""))
+            self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", "", state.target))
             return
         if path in self._databases or databases.is_database(path):
             self._add_database(path, state)

@@ -10,9 +10,9 @@ One line each, appended with a single write:
     64 hex digits   tag: keyed BLAKE3 over the log's suffix, the run, the tag of the line before ("" at first), the JSON
     a space, JSON, newline
 
-The JSON is a touch: `{"path", "change", "was": {"kind", "size", "mode", "mtime_ns", "inode"}, "kept", "digest"}`.
-`kept` names a file beside the log, `<log>.<n>`: what was at the path (see kept.py). In an encrypted store the JSON is
-hidden (cipher.py), and the tag is over what it is hidden as.
+The JSON is a touch: `{"path", "change", "was", "kept", "digest"}`, where `was` is `{"kind", "size", "mode", "mtime_ns",
+"inode", "target"}`. `kept` names a file beside the log, `<log>.<n>`: what was at the path (see kept.py). In an
+encrypted store the JSON is hidden (cipher.py), and the tag is over what it is hidden as.
 
 Lines survive the death of every process, which is what they are for; they are not forced to disk one by one, since that
 would cost the program more than its own writes: after a power failure the last ones may be missing, and files first
@@ -59,9 +59,13 @@ class _Log:
                     disk.close(fd)
 
     def append(self, touch: Touch) -> None:
-        was = touch.was
-        state = {"kind": was.kind, "size": was.size, "mode": was.mode, "mtime_ns": was.mtime_ns, "inode": was.inode}
-        fields = {"path": touch.path, "change": touch.change, "was": state, "kept": touch.kept, "digest": touch.digest}
+        fields = {
+            "path": touch.path,
+            "change": touch.change,
+            "was": touch.was._asdict(),
+            "kept": touch.kept,
+            "digest": touch.digest,
+        }
         body = self._home.seal.hide(self._suffix, dumps(fields, separators=(",", ":")))
         tag = self._home.seal.tag(self._suffix, self._run, self._last, body).hex()
         with self._home.held("leases") as directory:

@@ -19,11 +19,13 @@ from forkpoint.encode.written import tail_digest
 from forkpoint.errors import RestoreFailed
 from forkpoint.model import ChunkSource, FileState, Pod, Touch, WrittenFile
 
-Action = Literal["write", "cut", "remove", "make directory", "remove directory", "impossible", "leave"]
+Action = Literal["write", "cut", "mode", "link", "remove", "make directory", "remove directory", "impossible", "leave"]
 
 
 class Step(NamedTuple):
-    """One change of one path. `origin` says where content comes from: a pod's name, or a touch that kept a copy."""
+    """One change of one path. `origin` says where content comes from: a pod's name, or a touch that kept a copy; of a
+    link, where it leads.
+    """
 
     action: Action
     path: str
@@ -36,6 +38,8 @@ class Step(NamedTuple):
         words = {
             "write": f"put back as it was, {self.size:,} bytes",
             "cut": f"cut to {self.size:,} bytes",
+            "mode": f"permissions {self.mode:o} again",
+            "link": f"leads to {self.origin} again",
             "remove": "moved aside, it was made later",
             "make directory": "made again",
             "remove directory": "moved aside, it was made later",
@@ -82,14 +86,22 @@ def plan(
         if file.kind == "database":
             steps += _database(file, touches, elsewhere(file.path), look, contents)
         else:
-            steps += _as_recorded(file, elsewhere(file.path), look, contents)
+            steps += _as_recorded(file, elsewhere(file.path), look, contents, elsewhere)
     for path, was in sorted(_before(touches).items()):
         if path not in named:
-            steps += _as_before(was, elsewhere(path), look, contents)
+            steps += _as_before(was, elsewhere(path), look, contents, elsewhere)
     recorded = {elsewhere(path) for path in named}
     for path in _changed_databases(files, touches, steps, elsewhere):
         steps += _beside(path, recorded, look)
-    order: dict[Action, int] = {"make directory": 0, "write": 1, "cut": 1, "impossible": 1, "leave": 1}
+    order: dict[Action, int] = {
+        "make directory": 0,
+        "write": 1,
+        "cut": 1,
+        "link": 1,
+        "mode": 2,
+        "impossible": 1,
+        "leave": 1,
+    }
     making = sorted((s for s in steps if s.action in order), key=lambda step: (order[step.action], step.path))
     removing = [s for s in steps if s.action not in order]
     return making + sorted(removing, key=lambda step: (step.action == "remove directory", -step.path.count("/")))
@@ -116,8 +128,16 @@ def _before(touches: Sequence[Touch]) -> dict[str, Touch]:
     return found
 
 
-def _as_recorded(file: WrittenFile, path: str, look: Callable[[str], FileState], contents: Contents) -> list[Step]:
+def _as_recorded(
+    file: WrittenFile,
+    path: str,
+    look: Callable[[str], FileState],
+    contents: Contents,
+    elsewhere: Callable[[str], str],
+) -> list[Step]:
     now = look(path)
+    if file.kind == "link":
+        return _leading(path, elsewhere(file.target), now)
     if file.kind == "absent":
         return _gone(path, now)
     if file.kind == "directory":
@@ -171,8 +191,16 @@ def _if_gone(file: WrittenFile, touches: Sequence[Touch], path: str, look: Calla
     return [Step("write", path, kept[-1].was.size, file.mode, kept[-1])]
 
 
-def _as_before(touch: Touch, path: str, look: Callable[[str], FileState], contents: Contents) -> list[Step]:
+def _as_before(
+    touch: Touch,
+    path: str,
+    look: Callable[[str], FileState],
+    contents: Contents,
+    elsewhere: Callable[[str], str],
+) -> list[Step]:
     now, was = look(path), touch.was
+    if was.kind == "link":
+        return _leading(path, elsewhere(was.target), now)
     if was.kind == "absent":
         return _gone(path, now)
     if was.kind == "directory":
@@ -186,8 +214,12 @@ def _as_before(touch: Touch, path: str, look: Callable[[str], FileState], conten
     return [Step("impossible", path, was.size, reason="it was too large to keep when the program changed it")]
 
 
+def _leading(path: str, target: str, now: FileState) -> list[Step]:
+    return [] if now.kind == "link" and now.target == target else [Step("link", path, origin=target)]
+
+
 def _gone(path: str, now: FileState) -> list[Step]:
-    if now.kind == "file":
+    if now.kind in ("file", "link"):
         return [Step("remove", path, now.size)]
     return [Step("remove directory", path)] if now.kind == "directory" else []
 
@@ -196,7 +228,8 @@ def _with_content(
     path: str, size: int, mode: int, origin: str | Touch, now: FileState, contents: Contents
 ) -> list[Step]:
     if now.kind == "file" and now.size >= size and contents.equal(path, size, origin):
-        return [Step("cut", path, size)] if now.size > size else []
+        cut = [Step("cut", path, size)] if now.size > size else []
+        return cut + ([Step("mode", path, mode=mode)] if now.mode != mode else [])
     return [Step("write", path, size, mode, origin)]
 
 
@@ -310,6 +343,19 @@ def _cut(step: Step, stored: Stored, aside: str) -> None:
         file.truncate(step.size)
 
 
+def _set_mode(step: Step, stored: Stored, aside: str) -> None:
+    with contextlib.suppress(PermissionError):  # another user's file, whose content is as it was
+        os.chmod(step.path, step.mode)
+
+
+def _link(step: Step, stored: Stored, aside: str) -> None:
+    assert isinstance(step.origin, str)
+    os.makedirs(os.path.dirname(step.path), exist_ok=True)
+    if os.path.lexists(step.path):
+        _remove(step, stored, aside)
+    os.symlink(step.origin, step.path)
+
+
 def _make_directory(step: Step, stored: Stored, aside: str) -> None:
     os.makedirs(step.path, exist_ok=True)
     os.chmod(step.path, step.mode)
@@ -330,6 +376,8 @@ def _leave(step: Step, stored: Stored, aside: str) -> None:
 _PERFORM: Mapping[Action, Callable[[Step, Stored, str], None]] = {
     "write": _write,
     "cut": _cut,
+    "mode": _set_mode,
+    "link": _link,
     "remove": _remove,
     "make directory": _make_directory,
     "remove directory": _remove_directory,

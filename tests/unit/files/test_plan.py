@@ -73,6 +73,24 @@ def test_a_file_removed_after_the_point_is_written_again() -> None:
     assert actions(decide([recorded("/gone", b"x")], kept={"pod": b"x"})) == [("write", "/gone")]
 
 
+def test_a_link_leads_again_where_it_led_and_one_made_later_goes() -> None:
+    link = WrittenFile("/latest", "link", 0, 0, None, "", "", "ckpt1")
+    assert decide([link], here={"/latest": FileState("link", target="ckpt1")}) == []
+    for now in (FileState("link", target="ckpt2"), b"a file", ABSENT):
+        (step,) = decide([link], here={"/latest": now})
+        assert (step.action, step.path, step.origin) == ("link", "/latest", "ckpt1")
+    was = Touch("/latest", "replace", FileState("link", target="ckpt0"))
+    assert [s.origin for s in decide(touches=[was], here={"/latest": FileState("link", target="ckpt1")})] == ["ckpt0"]
+    later = Touch("/latest", "replace", ABSENT)
+    assert actions(decide(touches=[later], here={"/latest": FileState("link", target="x")})) == [("remove", "/latest")]
+
+
+def test_permissions_changed_after_the_point_are_as_they_were() -> None:
+    now = {"/script": regular(b"one")._replace(mode=0o755)}
+    steps = plan([recorded("/script", b"one")], (), now.__getitem__, Bytes({"/script": b"one"}, {"pod": b"one"}))
+    assert [(s.action, s.mode) for s in steps] == [("mode", 0o644)]
+
+
 def test_a_database_is_left_alone_and_is_as_it_was_last_where_it_is_gone() -> None:
     database = WrittenFile("/db", "database", 3, 0o600, None, "", "")
     touches = [Touch("/db", "replace", regular(text), kept) for text, kept in ((b"old", "1"), (b"newer", "2"))]
