@@ -65,9 +65,9 @@ static int leads_to_its_name(int fd, const struct stat *facts)
     if (strcmp(name, "") == 0 || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         return S_ISDIR(facts->st_mode);
     }
-    char link[32], path[PATH_MAX];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(link, path, sizeof path - 1);
+    char there[32], path[PATH_MAX];
+    snprintf(there, sizeof there, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(there, path, sizeof path - 1);
     if (length < 0) {
         return 0;
     }
