@@ -109,7 +109,7 @@ def _is_library_path(path: str, libraries: tuple[str, ...]) -> bool:
 
 def _is_program(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
     top = name.partition(".")[0]
-    if top == _OWN_PACKAGE or type(module) is not ModuleType:
+    if top == _OWN_PACKAGE or not _is_of_a_known_class(name, module, libraries):
         return False
     spec = getattr(module, "__spec__", None)
     file = getattr(module, "__file__", None)
@@ -130,6 +130,15 @@ def _is_program(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
     if spec.origin in ("built-in", "frozen") or not hasattr(module, "__path__"):
         return False
     return all(not _is_library_path(path, libraries) for path in module.__path__)
+
+
+def _is_of_a_known_class(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
+    """Is it a plain module, or of a class that the program defines: `sys.modules[__name__].__class__ = Lazy`?"""
+    kind = type(module)
+    if kind is ModuleType or not issubclass(kind, ModuleType):
+        return kind is ModuleType
+    defining = sys.modules.get(kind.__module__)
+    return defining is module or (type(defining) is ModuleType and _is_program(kind.__module__, defining, libraries))
 
 
 def _can_import(name: str, module: Any) -> bool:

@@ -35,6 +35,7 @@ def _reduce_unasked(obj: Any, context: Context) -> Any:
     return Unasked, (obj.iterator,)
 
 
-def unasked(iterator: Any) -> Any:
-    """To be given to what calls `iter()` on it."""
-    return iterator if type(iterator) in _THEMSELVES else Unasked(iterator)
+def unasked(source: Any) -> Any:
+    """To be given to what calls `iter()` on it. An empty tuple, which stands for what has ended, is no iterator."""
+    kind = type(source)
+    return source if kind in _THEMSELVES or not hasattr(kind, "__next__") else Unasked(source)

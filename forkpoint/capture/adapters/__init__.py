@@ -16,6 +16,7 @@ from typing import Final
 LIBRARIES: Final[dict[str, str]] = {
     "torch_compile": "torch._dynamo.eval_frame",  # before what looks at libraries: takes out of them what is no state
     "clocks": "time",
+    "module_classes": "builtins",
     "library_changes": "builtins",
     "library_counters": "itertools",
     "working_directory": "os",

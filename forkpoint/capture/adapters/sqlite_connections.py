@@ -27,6 +27,9 @@ _PROBE: Final = "forkpoint_probe"
 
 sqlite3: Any = sys.modules["sqlite3"]
 
+_TABLES: Final = ("adapters", "converters")
+"""Of `register_adapter` and `register_converter`."""
+
 
 def _ask(connection: Any, statement: str) -> list[Any]:
     """All rows, as tuples, whatever the program made of rows and text. Raises sqlite3.Error."""
@@ -205,6 +208,18 @@ class _Connections(Quiet):
             sqlite3.Cursor: reduce_cursor,
             sqlite3.Row: reduce_row,
         }
+
+    def capture(self, before: None) -> dict[str, dict[Any, Any]]:
+        """What the program registered for its types; what the library itself did has no name."""
+        tables = {name: getattr(sqlite3, name) for name in _TABLES}
+        return {
+            name: {key: made for key, made in table.items() if getattr(made, "__module__", None) != "sqlite3.dbapi2"}
+            for name, table in tables.items()
+        }
+
+    def restore(self, state: Mapping[str, Mapping[Any, Any]]) -> None:
+        for name, registered in state.items():
+            getattr(sqlite3, name).update(registered)
 
 
 ADAPTER = _Connections()

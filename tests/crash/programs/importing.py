@@ -13,6 +13,7 @@ def later():
     return below.total + counting.total
 
 
+import imported.classed as classed  # noqa: E402
 import imported.counting as counting  # noqa: E402
 
 print(counting.total, counting.__spec__.name, counting.__spec__._initializing, sys.modules["imported"].ready)
@@ -22,6 +23,7 @@ point()
 print(named.total, named is sys.modules["imported.named"])
 for _ in range(2):
     try:
+        print(classed.count(), classed.twice, type(classed).__name__)
         import imported.failing
     except ZeroDivisionError:
         traceback.print_exc(file=sys.stdout)

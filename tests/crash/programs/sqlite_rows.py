@@ -19,8 +19,15 @@ def add(path, i):
         db.commit()
 
 
-journal = sqlite3.connect("journal.db")
+class Celsius(float):
+    pass
+
+
+sqlite3.register_adapter(Celsius, float.__repr__)
+sqlite3.register_converter("hexadecimal", bytes.hex)
+journal = sqlite3.connect("journal.db", detect_types=sqlite3.PARSE_DECLTYPES)
 journal.execute("create table t (i)")
+journal.execute("create table warm (c hexadecimal)")
 ahead = sqlite3.connect("ahead.db")
 print(ahead.execute("pragma journal_mode=wal").fetchone())
 ahead.execute("create table t (i)")
@@ -34,6 +41,9 @@ for i in range(6):
         add("late.db", i)
     if i % 2:
         point()
+    journal.execute("insert into warm values (?)", (Celsius(i),))
+    journal.commit()
+    print(journal.execute("select c from warm").fetchall())
     print(i, [db.execute("select count(*) from t").fetchone() for db in (journal, ahead)], os.path.exists("late.db"))
 print(rows("journal.db"), rows("ahead.db"), rows("anew.db"), rows("late.db"))
 print([db.execute("pragma integrity_check").fetchone() for db in (journal, ahead)])
