@@ -297,3 +297,20 @@ def test_a_file_that_another_process_wrote_is_told_of_and_left_to_it(store: Home
         watched.look_for_unseen()
     assert [("beside" in line, "another process" in line) for line in told] == [(True, True)]
     assert watched.states == {}
+
+
+def test_what_another_interpreter_opens_is_not_told_to_this_one() -> None:
+    """Its threads hold another lock, and our callback is this one's."""
+    program = """
+import sys
+from forkpoint import _native
+import _PART_ as interpreters
+told = []
+_native.audit_start(lambda event, args: told.append(event))
+other = interpreters.create()
+failed = interpreters.run_string(other, "open('/dev/null', 'w').close()")
+interpreters.destroy(other)
+_native.audit_stop()
+sys.exit(f"{failed} {told}" if failed or told else 0)
+""".replace("_PART_", "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters")
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)

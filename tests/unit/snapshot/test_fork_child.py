@@ -211,3 +211,18 @@ def test_destructors_of_what_other_threads_hold_do_not_run_in_the_child(tmp_path
     finally:
         release.set()
         thread.join()
+
+
+def test_a_child_has_a_deadline_before_anything_in_it_can_hang() -> None:
+    """malloc's locks may be held by a thread that is not there, and Python's own work after a fork takes them."""
+    program = """
+import os, pathlib
+from forkpoint import _native
+import _imp
+_imp.acquire_lock()
+pid = _native.fork((), 1, None)[0]
+if not pid:
+    os._exit("signal: 9" not in pathlib.Path("/proc/self/timers").read_text())
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0x40000000)[1]))
+"""
+    run(program)
