@@ -77,6 +77,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "gymnasium_registry": "gymnasium.envs.registration",
     "networkx_decorators": "networkx.utils.decorators",
     "argument_parsers": "argparse",
+    "absl_flags": "absl.flags",
     "shared_memory": "multiprocessing.shared_memory",
     "thread_pools": "concurrent.futures.thread",
     "raw_descriptors": "posix",  # file objects have theirs by now
