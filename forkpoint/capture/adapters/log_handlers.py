@@ -91,12 +91,12 @@ class _LogHandlers(Quiet):
         manager = logging.Logger.manager
         plain = _logging.Logger("").__dict__
         loggers: dict[str | None, Any] = {None: logging.root}
-        loggers |= {
-            name: logger
-            for name, logger in list(manager.loggerDict.items())
-            if isinstance(logger, logging.Logger) and not _untouched(logger, plain)
-        }
+        every = [
+            (name, logger) for name, logger in list(manager.loggerDict.items()) if isinstance(logger, logging.Logger)
+        ]
+        loggers |= {name: logger for name, logger in every if not _untouched(logger, plain)}
         return {
+            "classes": {name: type(logger) for name, logger in every if type(logger) is not logging.Logger},
             "loggers": {
                 name: {key: value for key, value in logger.__dict__.items() if key not in _STRUCTURE}
                 for name, logger in loggers.items()
@@ -115,6 +115,10 @@ class _LogHandlers(Quiet):
         for table, saved in zip((_logging._levelToName, _logging._nameToLevel), state["levels"], strict=True):
             table.clear()
             table.update(saved)
+        for name, kind in state.get("classes", {}).items():
+            logger = logging.getLogger(name)
+            if type(logger) is not kind:
+                logger.__class__ = kind
         for name, given in state["loggers"].items():
             logging.getLogger(name).__dict__.update(given)
         logging.Logger.manager.disable = state["disable"]

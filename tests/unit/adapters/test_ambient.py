@@ -130,6 +130,21 @@ def test_the_working_directory_unless_the_user_named_another(tmp_path: Path, mon
     assert os.getcwd() == str(tmp_path)
 
 
+class Loud(logging.Logger):
+    def loud(self, text: str) -> str:
+        return text.upper()
+
+
+def test_a_logger_of_a_class_of_the_program_s_is_of_it_again() -> None:
+    logger: Any = logging.getLogger("one.of.its.own")
+    logger.__class__ = Loud
+    state = loads(commit())
+    logger.__class__ = logging.Logger
+    ambient.restore(state)
+    assert type(logger) is Loud and logger.loud("x") == "X"
+    logger.__class__ = logging.Logger
+
+
 def test_a_working_directory_or_locale_that_is_gone_is_told_and_fails_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
