@@ -21,12 +21,19 @@
 #include <unistd.h>
 
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
-enum { TRIM_BYTES_MIN = 8 << 20 }; /* Below, the page faults saved are worth less than looking. */
+enum {
+    TRIM_BYTES_MIN = 8 << 20, /* Below, the page faults saved are worth less than looking. */
+    TRIM_PAUSE = 16,          /* So many forks go without, where looking at millions of small chunks gave nothing back. */
+};
 
 void fp_heap_trim(void)
 {
-    if (mallinfo2().fordblks >= TRIM_BYTES_MIN) {
-        malloc_trim(0);
+    static int pause;
+    if (pause > 0) {
+        pause--;
+    }
+    else if (mallinfo2().fordblks >= TRIM_BYTES_MIN && !malloc_trim(0)) {
+        pause = TRIM_PAUSE;
     }
 }
 #else
@@ -81,6 +88,12 @@ static int is_free(const heap *it, const volatile chunk *one)
     size_t size = is_chunk(it, one) ? one->size & ~(size_t)FLAGS : 0;
     return size >= sizeof(chunk) && is_chunk(it, after(one)) && (after(one)->size & IN_USE) == 0 &&
            after(one)->size_before == size;
+}
+
+/* What the heap ends with: of the main arena, after a chunk in use, up to where the program's memory ends. */
+static int is_last(const heap *it, const chunk *top)
+{
+    return is_chunk(it, top) && (top->size & FLAGS) == IN_USE && (uintptr_t)after(top) == it->end;
 }
 
 /* Where the heap begins, which never changes: the kernel names it. 0 where there is none. */
@@ -168,10 +181,10 @@ int fp_heap_free(fp_span *spans, int max)
         it.arena = it.start != 0 ? find_arena(&it) : NULL;
     }
     it.end = (uintptr_t)sbrk(0);
-    if (it.arena == NULL || !is_chunk(&it, it.arena->top)) {
+    const chunk *top = it.arena != NULL ? it.arena->top : NULL;
+    if (top == NULL || !is_last(&it, top)) {
         return -1;
     }
-    const chunk *top = it.arena->top;
     int count = add(spans, 0, max, (uintptr_t)top + sizeof(chunk), (uintptr_t)after(top));
     for (int bin = BINS - 1; count >= 0 && bin >= LARGE_BINS; bin--) { /* the largest first: `max` may not be all */
         count = look(&it, bin, spans, count, max);
