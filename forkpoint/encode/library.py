@@ -18,6 +18,9 @@ from forkpoint.encode.reducers import FILL, Context, OwnReducer
 from forkpoint.errors import Refused
 from forkpoint.kinds import package_of
 
+_HEAP_TYPE: Final = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE: of classes made by Python code, and some by C."""
+
 _PROTOCOL_VERSION: Final = 5
 
 _TAKEN_APART: Final = frozenset(
@@ -227,7 +230,22 @@ def _by_name(obj: Any, name: str, context: Context) -> Any:
                 return library_object, (module_name, name)
         except AttributeError:
             continue
+    if not _is_made_by_object(type(obj)):
+        return context.tombstone(obj, f"it is not {name!r} of a module, as its class says, and C code made it")
     return by_attributes(obj)
+
+
+def _is_made_by_object(cls: type) -> bool:
+    """Whether `object.__new__` makes instances of it: no C code has a constructor of its own (typeobject.c, tp_new)."""
+    for base in cls.__mro__[:-1]:
+        try:
+            if not base.__flags__ & _HEAP_TYPE:
+                object.__new__(base)
+            elif isinstance(vars(base).get("__new__"), types.BuiltinFunctionType):
+                return False
+        except TypeError:
+            return False
+    return True
 
 
 def by_attributes(obj: Any) -> Any:

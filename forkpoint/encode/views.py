@@ -45,10 +45,16 @@ def _reduce_view(obj: Any, context: Context) -> Any:
     offset = _native.memoryview_offset(obj)
     readonly = obj.readonly and not memoryview(exporter).readonly
     if obj.c_contiguous:
-        return make_view, (exporter, offset, obj.nbytes, obj.format, obj.shape, readonly)
-    if obj.ndim == 1 and obj.strides is not None and obj.strides[0] % obj.itemsize == 0 and obj.shape is not None:
-        return make_strided_view, (exporter, offset, obj.format, obj.shape[0], obj.strides[0], readonly)
-    return context.tombstone(obj, "a view of several dimensions that is not contiguous")
+        how: tuple[Any, Any] = make_view, (exporter, offset, obj.nbytes, obj.format, obj.shape, readonly)
+    elif obj.ndim == 1 and obj.strides is not None and obj.strides[0] % obj.itemsize == 0 and obj.shape is not None:
+        how = make_strided_view, (exporter, offset, obj.format, obj.shape[0], obj.strides[0], readonly)
+    else:
+        return context.tombstone(obj, "a view of several dimensions that is not contiguous")
+    try:
+        how[0](*how[1]).release()
+    except (TypeError, ValueError) as problem:  # of an exporter that does not show its bytes
+        return context.tombstone(obj, f"a view of a {type(exporter).__qualname__}: {problem}")
+    return how
 
 
 def make_array(kind: type[array.array[Any]], code: str) -> Any:
