@@ -347,5 +347,7 @@ def end():
     for value in vars(w).values():
         if isinstance(value, io.IOBase) and not value.closed and value.writable():
             value.flush()
+        if isinstance(value, zipfile.ZipFile):
+            value.close()
     print("ticks", ticks)
     told = None
