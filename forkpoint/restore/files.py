@@ -85,11 +85,17 @@ def plan(
     for file in sorted(files, key=lambda file: file.path):
         if file.kind == "database":
             steps += _database(file, touches, elsewhere(file.path), look, contents)
+        elif file.kind == "link":
+            steps += _leading(elsewhere(file.path), elsewhere(file.target), look)
         else:
-            steps += _as_recorded(file, elsewhere(file.path), look, contents, elsewhere)
-    for path, was in sorted(_before(touches).items()):
-        if path not in named:
-            steps += _as_before(was, elsewhere(path), look, contents, elsewhere)
+            steps += _as_recorded(file, elsewhere(file.path), look, contents)
+    for path, touch in sorted(_before(touches).items()):
+        if path in named:
+            continue
+        if touch.was.kind == "link":
+            steps += _leading(elsewhere(path), elsewhere(touch.was.target), look)
+        else:
+            steps += _as_before(touch, elsewhere(path), look, contents)
     recorded = {elsewhere(path) for path in named}
     for path in _changed_databases(files, touches, steps, elsewhere):
         steps += _beside(path, recorded, look)
@@ -128,16 +134,8 @@ def _before(touches: Sequence[Touch]) -> dict[str, Touch]:
     return found
 
 
-def _as_recorded(
-    file: WrittenFile,
-    path: str,
-    look: Callable[[str], FileState],
-    contents: Contents,
-    elsewhere: Callable[[str], str],
-) -> list[Step]:
+def _as_recorded(file: WrittenFile, path: str, look: Callable[[str], FileState], contents: Contents) -> list[Step]:
     now = look(path)
-    if file.kind == "link":
-        return _leading(path, elsewhere(file.target), now)
     if file.kind == "absent":
         return _gone(path, now)
     if file.kind == "directory":
@@ -191,16 +189,8 @@ def _if_gone(file: WrittenFile, touches: Sequence[Touch], path: str, look: Calla
     return [Step("write", path, kept[-1].was.size, file.mode, kept[-1])]
 
 
-def _as_before(
-    touch: Touch,
-    path: str,
-    look: Callable[[str], FileState],
-    contents: Contents,
-    elsewhere: Callable[[str], str],
-) -> list[Step]:
+def _as_before(touch: Touch, path: str, look: Callable[[str], FileState], contents: Contents) -> list[Step]:
     now, was = look(path), touch.was
-    if was.kind == "link":
-        return _leading(path, elsewhere(was.target), now)
     if was.kind == "absent":
         return _gone(path, now)
     if was.kind == "directory":
@@ -214,7 +204,8 @@ def _as_before(
     return [Step("impossible", path, was.size, reason="it was too large to keep when the program changed it")]
 
 
-def _leading(path: str, target: str, now: FileState) -> list[Step]:
+def _leading(path: str, target: str, look: Callable[[str], FileState]) -> list[Step]:
+    now = look(path)
     return [] if now.kind == "link" and now.target == target else [Step("link", path, origin=target)]
 
 
