@@ -13,13 +13,14 @@ import pytest
 from in_memory import Lost, again, buffers_of
 
 from forkpoint.capture.adapters.numpy_arrays import address
+from forkpoint.encode import library
 
 RNG = np.random.default_rng(5)
 
 OWNERS = {
     "c order": RNG.random((30, 7)),
     "fortran order": np.asfortranarray(RNG.random((30, 7))),
-    "permuted axes": np.empty_like(RNG.random((3, 4, 5)).transpose(1, 2, 0)),
+    "permuted axes": RNG.random((3, 4, 5)).transpose(1, 2, 0).copy(order="K"),
     "zero dimensions": np.array(3.5),
     "no elements": np.empty((0, 4)),
     "one million": RNG.random(1_000_000),
@@ -290,3 +291,9 @@ def test_an_unpickled_array_is_writeable_over_the_bytes_it_came_in() -> None:
     b, view = again((a, a[2:]))
     view[0] = 9.0
     assert b[2:4].tolist() == [9.0, 7.0] and b.flags.writeable and len(b) == 1000
+
+
+def test_what_no_constructor_of_python_s_makes_is_told_of() -> None:
+    """A ufunc of the program's own says that it is a name of a module, which has none of that name."""
+    assert not library._is_made_by_object(np.ufunc)
+    assert library._is_made_by_object(type("Own", (), {})) and not library._is_made_by_object(type("Own", (int,), {}))

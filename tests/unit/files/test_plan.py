@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from forkpoint.model import FileState, Touch, WrittenFile
-from forkpoint.restore.files import Step, plan
+from forkpoint.restore.files import Step, plan, relocation
 
 ABSENT = FileState("absent")
 FOLDER = FileState("directory", mode=0o755)
@@ -79,6 +79,9 @@ def test_a_link_leads_again_where_it_led_and_one_made_later_goes() -> None:
     for now in (FileState("link", target="ckpt2"), b"a file", ABSENT):
         (step,) = decide([link], here={"/latest": now})
         assert (step.action, step.path, step.origin) == ("link", "/latest", "ckpt1")
+    inside = WrittenFile("/old/latest", "link", 0, 0, None, "", "", "/old/ckpt1")
+    (moved,) = plan([inside], (), lambda path: ABSENT, Bytes({}, {}), relocation("/old", "/new"))
+    assert (moved.path, moved.origin) == ("/new/latest", "/new/ckpt1")
     was = Touch("/latest", "replace", FileState("link", target="ckpt0"))
     assert [s.origin for s in decide(touches=[was], here={"/latest": FileState("link", target="ckpt1")})] == ["ckpt0"]
     later = Touch("/latest", "replace", ABSENT)
