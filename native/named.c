@@ -135,7 +135,9 @@ static PyObject *name_of(const named_object *self, const record *one)
     if (rest == NULL) {
         return NULL;
     }
-    PyObject *path = outer == NULL ? PyUnicode_FromFormat("%U%U", key, rest) : PyUnicode_FromFormat("%U.%U%U", outer, key, rest);
+    /* The attribute of a class is what a descriptor gives for it, not the descriptor. */
+    const char *member = Py_TYPE((PyObject *)one->holder)->tp_descr_get != NULL && one->holder == one->value ? "%U.__dict__.[%U]%U" : "%U.%U%U";
+    PyObject *path = outer == NULL ? PyUnicode_FromFormat("%U%U", key, rest) : PyUnicode_FromFormat(member, outer, key, rest);
     Py_DECREF(rest);
     PyObject *name = path != NULL ? PyTuple_Pack(2, module, path) : NULL;
     Py_XDECREF(path);

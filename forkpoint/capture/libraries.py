@@ -217,7 +217,7 @@ class Named(Mapping[int, tuple[str, str]]):
                 continue  # instances' attributes have no names; and not isinstance: asking a tombstone is touching it
             value = vars(owner).get(name)
             place = self._found.find(id(value))
-            if place is not None and place[1].rpartition(".")[2] == name and owner is _at(place):
+            if place is not None and _is_at(place, owner, name):
                 found.add(id(value))
         return found
 
@@ -242,11 +242,13 @@ class Named(Mapping[int, tuple[str, str]]):
         return len(self._before) + len(self._found.ids())
 
 
-def _at(place: tuple[str, str]) -> Any:
-    """The module or class that offers what has this name."""
+def _is_at(place: tuple[str, str], owner: Any, name: str) -> bool:
+    """Is this module or class what offers the object of that place, under this name?"""
+    path, _, last = place[1].rpartition(".")
+    if last == f"[{name}]":  # a descriptor's
+        path, last = path.removesuffix(".__dict__"), name
     loaded = sys.modules.get(place[0])
-    path = place[1].rpartition(".")[0]
-    return getattr(loaded, path, None) if path else loaded
+    return last == name and owner is (getattr(loaded, path, None) if path else loaded)
 
 
 def _standard_streams() -> dict[int, tuple[str, str]]:

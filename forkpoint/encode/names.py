@@ -42,6 +42,11 @@ _SEARCHES_MAX: Final = 16
 """Looking through all namespaces takes a millisecond or two; listing them, thirty, and memory for each object."""
 
 
+_WRAPPED: Final = ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")
+"""Where class methods, what `functools.wraps` dresses, properties and cached ones keep the function they call."""
+_DECORATORS_MAX: Final = 8
+
+
 def hidden_type(name: str) -> type:
     """The builtin type of that name which no module offers."""
     return HIDDEN[name]
@@ -73,6 +78,24 @@ def leads_to(module: Any, path: str, obj: Any) -> bool:
         return follow(module, path) is obj
     except (AttributeError, LookupError):
         return False
+
+
+def wrapped_at(module: Any, path: str, obj: Any) -> str | None:
+    """The path below `path` under which a decorator keeps this function: `Estimator.fit.__wrapped__`."""
+    try:
+        found = follow(module, path)
+        for _ in range(_DECORATORS_MAX):
+            held = [(name, inner) for name in _WRAPPED if (inner := getattr(found, name, None)) is not None]
+            for name, inner in held:
+                if inner is obj:
+                    return f"{path}.{name}"
+            (name, found), *others = held
+            if others:
+                return None
+            path = f"{path}.{name}"
+    except Exception:  # a library's, when its attributes are asked for: it has no path then
+        return None
+    return None
 
 
 class Names:
@@ -107,8 +130,9 @@ class Names:
             module = sys.modules.get(module_name)
             if module is not None and (leads_to(module, path, obj) or self._stood_at(module, path, obj)):
                 return module_name, path
-            if module is not None and leads_to(module, f"{path}.__func__", obj):  # what a class method calls
-                return module_name, f"{path}.__func__"
+            inner = wrapped_at(module, path, obj) if module is not None else None
+            if inner is not None:
+                return module_name, inner
         found = self._search(obj)
         if found is None and isinstance(obj, type) and issubclass(obj, type):
             found = self._of_instance(obj)
