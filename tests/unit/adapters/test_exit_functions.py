@@ -46,7 +46,7 @@ def test_only_what_is_missing_is_registered_again() -> None:
 def test_they_are_in_the_order_they_were_in_wherever_a_new_process_has_its_own() -> None:
     first, second, third = (functools.partial(list) for _ in range(3))
     hidden = functools.partial(_named("forkpoint.x"))
-    before = _native.exit_functions()
+    before = _calls()
     try:
         for function in (first, hidden, second, third):
             atexit.register(function)
@@ -61,7 +61,7 @@ def test_they_are_in_the_order_they_were_in_wherever_a_new_process_has_its_own()
     finally:
         for function in (first, hidden, second, third, anew):
             atexit.unregister(function)
-    assert _native.exit_functions() == before
+    assert _calls() == before
 
 
 def test_the_finalizers_function_is_not_registered_twice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +74,11 @@ def test_the_finalizers_function_is_not_registered_twice(monkeypatch: pytest.Mon
     ADAPTER.restore(state)
     weakref.finalize(node, list).detach()
     assert sum(call[0] == weakref.finalize._exitfunc for call in _native.exit_functions()) == 1  # type: ignore[attr-defined]
+
+
+def _calls() -> list[tuple[object, ...]]:
+    """What exit calls; registering a function again without keywords may give it an empty dict for none."""
+    return [(function, args, kwargs or {}) for function, args, kwargs in _native.exit_functions()]
 
 
 def _named(module: str) -> Callable[[], None]:
