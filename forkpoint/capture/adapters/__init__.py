@@ -78,6 +78,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "networkx_decorators": "networkx.utils.decorators",
     "argument_parsers": "argparse",
     "absl_flags": "absl.flags",
+    "psutil_processes": "psutil",
     "shared_memory": "multiprocessing.shared_memory",
     "thread_pools": "concurrent.futures.thread",
     "raw_descriptors": "posix",  # file objects have theirs by now
