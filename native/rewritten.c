@@ -4,7 +4,10 @@
  * /proc/self/pagemap says so (bit 56, "page exclusively mapped": Documentation/admin-guide/mm/pagemap.rst, since Linux
  * 4.2, without privileges). The child writes, too, but hardly anywhere in a row: in a child that saved 131 MB of tensors
  * such pages were 56 MB, of which 15 in blocks of 64 KiB that are all so. Being wrong costs a copy, nothing else. What was
- * freed memory in the program the child got empty: what is in it, the child wrote. */
+ * freed memory in the program the child got empty: what is in it, the child wrote.
+ *
+ * A mapping larger than the machine's memory is room that somebody reserved (a sanitizer's shadow, a runtime's heap): of
+ * its pages hardly any are there, and asking about those of a terabyte takes seconds. It is left to copy-on-write. */
 #include "maps.h"
 #include "parts.h"
 #include "staging.h"
@@ -87,10 +90,11 @@ static PyObject *rewritten_begin(PyObject *Py_UNUSED(module), PyObject *Py_UNUSE
 {
     fp_maps maps;
     fp_map map;
+    uintptr_t memory = (uintptr_t)sysconf(_SC_PHYS_PAGES) * (uintptr_t)sysconf(_SC_PAGESIZE);
     inherited_count = 0;
     if (fp_maps_open(&maps) == 0) {
         while (inherited_count < INHERITED_MAX && fp_maps_next(&maps, &map)) {
-            if (map.writable && map.private && !map.executable && !map.file && map.name != '[') {
+            if (map.writable && map.private && !map.executable && !map.file && map.name != '[' && map.end - map.start <= memory) {
                 inherited[inherited_count].start = map.start;
                 inherited[inherited_count++].end = map.end;
             }
