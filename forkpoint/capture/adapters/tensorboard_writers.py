@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
+from queue import Queue
 from typing import Any, Final
 
 from tensorboard.summary.writer import event_file_writer
 
+from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.errors import Refused
 from forkpoint.model import ReduceContext, Reducer
 
 _DRAIN_SECONDS: Final = 2.0
 """A queue of some events is written in milliseconds; a disk that takes longer than this makes the commit wait."""
+_HELD_SECONDS: Final = 0.02
+"""The thread holds the queue's lock for microseconds; longer, and it is the program that holds it."""
+_LOOK_SECONDS: Final = 0.0005
 
 
 def _writers() -> Iterator[Any]:
@@ -29,18 +35,50 @@ def _file_of(record_writer: Any) -> str | None:
 
 
 def reduce_writer(writer: Any, context: ReduceContext) -> Any:
-    """The queue is empty (see before_fork), so a writer is its record writer and its settings."""
-    thread = writer._worker
-    return make_writer, (type(writer), writer._writer, writer._byte_queue.maxsize, thread._flush_secs, writer._closed)
+    """By attributes: the program may stand inside `write`, with the very lock and queue."""
+    return make_writer, (type(writer),), attributes(writer), None, None, fill
 
 
-def make_writer(cls: Any, record_writer: Any, queue_length: int, flush_seconds: float, closed: bool) -> Any:
-    """A writer with a thread of its own; none for a closed one."""
-    writer = cls(record_writer, queue_length, flush_seconds)
-    if closed:
-        writer._worker.stop()
-        writer._closed = True
-    return writer
+def make_writer(cls: Any) -> Any:
+    """One without attributes."""
+    return cls.__new__(cls)
+
+
+def reduce_thread(thread: Any, context: ReduceContext) -> Any:
+    """What it works on. What it was writing it has written (see before_fork)."""
+    state = thread._queue, thread._record_writer, thread._flush_secs, thread._shutdown_signal, thread.exception
+    return make_thread, (type(thread), thread.name, thread.is_alive(), *state)
+
+
+def make_thread(
+    cls: Any, name: str, alive: bool, queue: Any, record_writer: Any, flush_seconds: float, signal: object, error: Any
+) -> Any:
+    """A thread on the same queue, at work unless it had ended."""
+    thread = cls(queue if alive else Queue(), record_writer, flush_seconds)
+    thread.name, thread._shutdown_signal, thread.exception = name, signal, error
+    if alive:
+        thread.start()
+        return thread
+    thread._queue.put(signal)
+    thread.start()
+    thread.join()
+    thread._queue = queue
+    return thread
+
+
+def _drained(queue: Any) -> bool:
+    """Wait until all that is queued has been written; False when it takes too long.
+
+    Without the queue's lock: this very thread may hold it, inside `put`.
+    """
+    until, held_since = time.monotonic() + _DRAIN_SECONDS, None
+    while queue.unfinished_tasks:
+        now = time.monotonic()
+        held_since = None if not queue.mutex.locked() else held_since or now
+        if now > until or (held_since is not None and now - held_since > _HELD_SECONDS):
+            return False
+        time.sleep(_LOOK_SECONDS)
+    return True
 
 
 class _Writers(Quiet):
@@ -48,16 +86,14 @@ class _Writers(Quiet):
     module = "tensorboard.summary.writer.event_file_writer"
 
     def reducers(self) -> Mapping[type, Reducer]:
-        return {event_file_writer._AsyncWriter: reduce_writer}
+        return {event_file_writer._AsyncWriter: reduce_writer, event_file_writer._AsyncWriterThread: reduce_thread}
 
     def before_fork(self) -> dict[str, int]:
         """Let the threads write what is queued, as the program's own flush() does; path -> bytes then in the file."""
         sizes: dict[str, int] = {}
         for thread in _writers():
-            queue = thread._queue
-            with queue.all_tasks_done:
-                if not queue.all_tasks_done.wait_for(lambda q=queue: not q.unfinished_tasks, _DRAIN_SECONDS):
-                    raise Refused("TensorBoard's writer thread is still writing its queue to disk")
+            if not _drained(thread._queue):
+                raise Refused("TensorBoard's writer thread is still writing its queue to disk")
             thread._record_writer.flush()
             path = _file_of(thread._record_writer)
             if path is not None and os.path.exists(path):
