@@ -92,6 +92,12 @@ def fill_frame(frame: Any, state: tuple[Any, dict[str, Any]]) -> None:
     frame.__dict__.update(state[1])
 
 
+def _option(key: str) -> Any:
+    """An option past `get_option`, which warns of some; to silence that makes all warnings new to the program."""
+    table, name = config._get_root(key)
+    return table[name]
+
+
 class _Blocks(Quiet):
     name = "pandas_blocks"
     module = "pandas"
@@ -106,10 +112,8 @@ class _Blocks(Quiet):
         }
 
     def before_fork(self) -> dict[str, Any]:
-        # Options that differ from their defaults; `option_context` may keep them per thread.
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            now = {key: config.get_option(key) for key in config._registered_options}
+        """Options that differ from their defaults."""
+        now = {key: _option(key) for key in config._registered_options}
         return {key: value for key, value in now.items() if value != config._registered_options[key].defval}
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -117,7 +121,7 @@ class _Blocks(Quiet):
             warnings.simplefilter("ignore")
             for key, option in config._registered_options.items():
                 wanted = state.get(key, option.defval)
-                if config.get_option(key) != wanted:
+                if _option(key) != wanted:
                     config.set_option(key, wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -133,3 +134,14 @@ def test_loops_over_columns_that_are_arrow_arrays_go_on(taken: int) -> None:
             next(loop, None)
     expected = [list(map(str, loop))[taken:] for loop in loops()]
     assert [list(map(str, loop)) for loop in again(started)] == expected
+
+
+def test_a_commit_does_not_make_warnings_new_to_the_program() -> None:
+    """Silencing what `get_option` says of some options would: a change of the filters empties what was shown."""
+    registries: list[dict[Any, Any]] = [{}, {}]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.warn_explicit("before", UserWarning, __file__, 1, registry=registries[0])
+        ambient.before_fork()
+        warnings.warn_explicit("after", UserWarning, __file__, 1, registry=registries[1])
+    assert registries[0]["version"] == registries[1]["version"]
