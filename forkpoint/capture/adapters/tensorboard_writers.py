@@ -57,6 +57,7 @@ def make_thread(
     thread = cls(queue if alive else Queue(), record_writer, flush_seconds)
     thread.name, thread._shutdown_signal, thread.exception = name, signal, error
     if alive:
+        queue.not_empty._waiters.clear()  # the old thread, which a put() would wake in vain
         thread.start()
         return thread
     thread._queue.put(signal)

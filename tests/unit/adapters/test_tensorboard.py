@@ -26,6 +26,12 @@ def asynchronous(writer: Any) -> Any:
     return writer._get_file_writer().event_writer._async_writer
 
 
+def waits_for_more(own: Any) -> None:
+    """Until its thread sleeps in `get`, for as long as two minutes."""
+    while not own._byte_queue.not_empty._waiters:
+        time.sleep(0.01)
+
+
 def steps(folder: Path) -> list[int]:
     from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 
@@ -70,10 +76,13 @@ def test_what_stands_inside_write_and_what_comes_after_use_one_queue_and_one_thr
     writer.add_scalar("loss", 0, 0)
     own = asynchronous(writer)
     ambient.before_fork()
+    waits_for_more(own)
     back, queue, lock, thread = again((writer, own._byte_queue, own._lock, own._worker))
     made = asynchronous(back)
     assert (made._byte_queue, made._lock, made._worker) == (queue, lock, thread)
     assert thread._queue is queue and thread.is_alive() and thread.name == own._worker.name
+    waits_for_more(made)
+    assert len(queue.not_empty._waiters) == 1, "the thread that is gone would be woken in its place"
     for one in (writer, back):
         one.close()
 
