@@ -139,7 +139,8 @@ class WrittenFile(NamedTuple):
 
     `pod` holds the content; None for what is no file, and for files whose content is not kept, which `reason`
     explains. Those are known by `digest`: BLAKE3 (hex) over their last `limits.TAIL_BYTES` bytes; of a database, its
-    mark (`databases.mark`). `target`: where a symbolic link leads.
+    mark (`databases.mark`). `target`: where a symbolic link leads. `mtime_ns`: when it was changed last, as stat(2)
+    says; 0 where nobody knows.
     """
 
     path: str
@@ -150,6 +151,7 @@ class WrittenFile(NamedTuple):
     digest: str
     reason: str
     target: str = ""
+    mtime_ns: int = 0
 
 
 class Saved(NamedTuple):

@@ -16,7 +16,7 @@ static long long mapped; /* Files mapped since the hook was added. */
 static _Thread_local int inside; /* The callback opens files too. */
 
 static const char *const changing_events[] = {
-    "os.rename", "os.remove", "os.truncate", "os.link", "os.symlink", "os.mkdir", "os.rmdir", NULL,
+    "os.rename", "os.remove", "os.truncate", "os.link", "os.symlink", "os.mkdir", "os.rmdir", "os.chmod", "os.utime", NULL,
 };
 
 /* open(path, mode, flags): mode is a string, or None from os.open. */
@@ -126,8 +126,8 @@ PyDoc_STRVAR(audit_start_doc,
 "audit_start(callback)\n\n"
 "Call callback(event, args) before a file is opened with write intent (`open`: path, mode or None, flags), renamed,\n"
 "removed, truncated or linked (os.rename, os.remove, os.truncate, os.link, os.symlink), or a directory made or removed\n"
-"(os.mkdir, os.rmdir), or SQLite connected to a database (sqlite3.connect), in whichever thread does it, with the\n"
-"arguments of CPython's audit event: paths as the program\n"
+"(os.mkdir, os.rmdir), or its permissions or times set (os.chmod, os.utime), or SQLite connected to a database\n"
+"(sqlite3.connect), in whichever thread does it, with the arguments of CPython's audit event: paths as the program\n"
 "gave them. Replaces an earlier callback.");
 
 static PyObject *audit_start(PyObject *module, PyObject *function)

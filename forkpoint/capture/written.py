@@ -58,7 +58,7 @@ def look(path: str) -> FileState:
         return FileState("link", target=target)
     if stat.S_ISREG(facts.st_mode):
         return FileState("file", facts.st_size, mode, facts.st_mtime_ns, facts.st_ino)
-    return FileState("directory" if stat.S_ISDIR(facts.st_mode) else "other", 0, mode)
+    return FileState("directory" if stat.S_ISDIR(facts.st_mode) else "other", 0, mode, facts.st_mtime_ns)
 
 
 class Written:
@@ -129,7 +129,8 @@ class Written:
             return self._at_commit(opened)
 
     def _at_commit(self, opened: Sequence[OpenFile]) -> dict[str, bool]:
-        for path in {*(path for path, _ in self._touched), *self._writing}:
+        changed = {*(path for path, _ in self._touched), *self._writing}
+        for path in changed | (self.states.keys() & set(map(os.path.dirname, changed))):  # whose entries are others now
             self.states[path] = look(path)
         writing: dict[str, bool] = {}
         for file in opened:
@@ -187,6 +188,8 @@ class Written:
             self._touch(path, "append" if flags & os.O_APPEND and not flags & os.O_TRUNC else "change")
         elif event == "os.truncate":
             self._touch(args[0], "change")
+        elif event in ("os.chmod", "os.utime"):
+            self._touch(args[0], "append", args[-1])  # content stays
         elif event in ("os.remove", "os.rmdir"):
             self._touch(args[0], "replace", args[1])
         elif event == "os.mkdir":

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from forkpoint.journal.home import Home
     from forkpoint.journal.plan import RestorePlan
     from forkpoint.model import Touch
-    from forkpoint.restore.files import Step, Stored
+    from forkpoint.restore.file_changes import Stored
+    from forkpoint.restore.files import Step
 
 _FILES_TOLD = 20
 """Changed files named one by one; a program may have written thousands."""
@@ -22,7 +23,7 @@ _FILES_TOLD = 20
 
 def impossible(store: Home, plan: RestorePlan) -> list[str]:
     """What cannot be put back, in words: files read that have changed since, contents too large to have been kept."""
-    with _steps(store, plan, None) as (steps, _):
+    with _steps(store, plan, None) as (steps, _, _):
         return [str(step) for step in steps if step.action == "impossible"]
 
 
@@ -31,9 +32,9 @@ def put_back(store: Home, plan: RestorePlan, cwd: str | None, *, force: bool) ->
 
     Raises `RestoreFailed`, before anything is changed, when a file cannot be put back and `force` is not given.
     """
-    from forkpoint.restore import files
+    from forkpoint.restore import file_changes
 
-    with _steps(store, plan, cwd) as (steps, stored):
+    with _steps(store, plan, cwd) as (steps, changed, stored):
         stuck = [step for step in steps if step.action == "impossible"]
         if stuck and not force:
             raise errors.RestoreFailed(
@@ -46,7 +47,7 @@ def put_back(store: Home, plan: RestorePlan, cwd: str | None, *, force: bool) ->
             say(f"and {len(steps) - _FILES_TOLD} more files")
         if steps and store.encrypted:
             _make_private(store.aside)
-        files.perform(steps, stored, os.path.join(store.aside, plan.manifest.point))
+        file_changes.perform(steps, changed, stored, os.path.join(store.aside, plan.manifest.point))
 
 
 def _make_private(aside: str) -> None:
@@ -57,18 +58,20 @@ def _make_private(aside: str) -> None:
 
 
 @contextmanager
-def _steps(store: Home, plan: RestorePlan, cwd: str | None) -> Iterator[tuple[list[Step], Stored]]:
+def _steps(store: Home, plan: RestorePlan, cwd: str | None) -> Iterator[tuple[list[Step], dict[str, int], Stored]]:
     from forkpoint.capture.written import look
     from forkpoint.journal import filelog
     from forkpoint.journal.packfile import PackReader
-    from forkpoint.restore import files
+    from forkpoint.restore import file_changes, files
 
     manifest = plan.manifest
     source = PackReader(store, plan)
     try:
-        stored = files.Stored(manifest.pods, source, lambda touch: filelog.open_kept(store, touch))
+        stored = file_changes.Stored(manifest.pods, source, lambda touch: filelog.open_kept(store, touch))
         moved = files.relocation(manifest.provenance["start"].get("cwd", plan.envelope.run.cwd), cwd)
-        yield files.plan(manifest.files, _touches(store, manifest.run), look, stored, moved), stored
+        touches = _touches(store, manifest.run)
+        steps = files.plan(manifest.files, touches, look, stored, moved)
+        yield steps, files.times(manifest.files, touches, steps, moved), stored
     finally:
         source.close()
 

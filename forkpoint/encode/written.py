@@ -68,7 +68,7 @@ class FileWriter:
         if state.kind == "other" or databases.belongs_to_one(path):
             return
         if state.kind != "file":
-            self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", "", state.target))
+            self.files.append(WrittenFile(path, state.kind, 0, state.mode, None, "", "", state.target, state.mtime_ns))
             return
         if path in self._databases or databases.is_database(path):
             self._add_database(path, state)
@@ -113,7 +113,7 @@ class FileWriter:
     def _append(self, path: str, state: FileState, chunks: tuple[bytes, ...]) -> None:
         pod = Pod(f"file/{len(self.pods)}", "buffer", state.size, chunks)
         self.pods.append(pod)
-        self.files.append(WrittenFile(path, "file", state.size, state.mode, pod.name, "", ""))
+        self.files.append(WrittenFile(path, "file", state.size, state.mode, pod.name, "", "", mtime_ns=state.mtime_ns))
         if (
             state.mtime_ns < self._committed_ns - limits.FILE_TIME_STEP_NS
         ):  # or else a change to come could leave the same state
@@ -126,7 +126,9 @@ class FileWriter:
             digest = tail_digest(path, state.size)
         except OSError:
             digest = ""
-        self.files.append(WrittenFile(path, "file", state.size, state.mode, None, digest, reason))
+        self.files.append(
+            WrittenFile(path, "file", state.size, state.mode, None, digest, reason, mtime_ns=state.mtime_ns)
+        )
 
     def _chunks(self, path: str, state: FileState) -> tuple[bytes, ...]:
         """The content's chunks. Raises _Changed where it cannot be known."""

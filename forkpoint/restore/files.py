@@ -1,4 +1,4 @@
-"""The program's files as they were at a restore point: what to change (pure), and changing it.
+"""The program's files as they were at a restore point: what to change. `restore.file_changes` does it.
 
 Three things are known: what the restore point says of every path the program had changed by then; the log of what was
 at each path before the program first touched it; and what is there now. A path the restore point does not name was
@@ -8,16 +8,12 @@ cut off goes to a folder in the store. Every step can be repeated: if this proce
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol
 
-from forkpoint import databases, limits
-from forkpoint.encode.pods import find
-from forkpoint.encode.written import tail_digest
-from forkpoint.errors import RestoreFailed
-from forkpoint.model import ChunkSource, FileState, Pod, Touch, WrittenFile
+from forkpoint import databases
+from forkpoint.model import FileState, Touch, WrittenFile
 
 Action = Literal["write", "cut", "mode", "link", "remove", "make directory", "remove directory", "impossible", "leave"]
 
@@ -113,6 +109,28 @@ def plan(
     return making + sorted(removing, key=lambda step: (step.action == "remove directory", -step.path.count("/")))
 
 
+def times(
+    files: Sequence[WrittenFile],
+    touches: Sequence[Touch],
+    steps: Sequence[Step],
+    elsewhere: Callable[[str], str] = str,
+) -> dict[str, int]:
+    """When what is at each path was changed last, in nanoseconds: putting back changes that, of directories too, and
+    programs look at it (which checkpoint is the oldest). Without what cannot be put back.
+    """
+    named = {file.path for file in files}
+    recorded = [(file.path, file.kind, file.mtime_ns) for file in files]
+    before = [
+        (path, touch.was.kind, touch.was.mtime_ns) for path, touch in _before(touches).items() if path not in named
+    ]
+    other = {step.path for step in steps if step.action in ("impossible", "leave")}
+    return {
+        here: mtime_ns
+        for path, kind, mtime_ns in recorded + before
+        if kind in ("file", "directory") and mtime_ns and (here := elsewhere(path)) not in other
+    }
+
+
 def relocation(old_cwd: str, new_cwd: str | None) -> Callable[[str], str]:
     """Where a path lies here: what was below the old working directory goes with it to the new one."""
     if new_cwd is None:
@@ -139,14 +157,14 @@ def _as_recorded(file: WrittenFile, path: str, look: Callable[[str], FileState],
     if file.kind == "absent":
         return _gone(path, now)
     if file.kind == "directory":
-        return [] if now.kind == "directory" else [Step("make directory", path, mode=file.mode)]
+        return _directory(path, file.mode, now)
     if file.pod is not None:
         return _with_content(path, file.size, file.mode, file.pod, now, contents)
     same = now.kind == "file" and now.size >= file.size and file.digest == contents.tail(path, file.size) != ""
     if file.kind == "input":
         return [] if same else [Step("impossible", path, reason="the program was reading it, and it has changed since")]
     if same:
-        return [Step("cut", path, file.size)] if now.size > file.size else []
+        return _cut_to(path, file.size, file.mode, now)
     return [Step("impossible", path, file.size, reason=file.reason)]
 
 
@@ -194,13 +212,13 @@ def _as_before(touch: Touch, path: str, look: Callable[[str], FileState], conten
     if was.kind == "absent":
         return _gone(path, now)
     if was.kind == "directory":
-        return [] if now.kind == "directory" else [Step("make directory", path, mode=was.mode)]
+        return _directory(path, was.mode, now)
     if touch.kept is not None:
         return _with_content(path, was.size, was.mode, touch, now, contents)
     if now == was:
         return []
     if now.kind == "file" and now.inode == was.inode and now.size >= was.size and touch.change == "append":
-        return [Step("cut", path, was.size)] if now.size > was.size else []
+        return _cut_to(path, was.size, was.mode, now)
     return [Step("impossible", path, was.size, reason="it was too large to keep when the program changed it")]
 
 
@@ -219,159 +237,18 @@ def _with_content(
     path: str, size: int, mode: int, origin: str | Touch, now: FileState, contents: Contents
 ) -> list[Step]:
     if now.kind == "file" and now.size >= size and contents.equal(path, size, origin):
-        cut = [Step("cut", path, size)] if now.size > size else []
-        return cut + ([Step("mode", path, mode=mode)] if now.mode != mode else [])
+        return _cut_to(path, size, mode, now)
     return [Step("write", path, size, mode, origin)]
 
 
-class Stored:
-    """Content from packs and from kept copies."""
-
-    def __init__(self, pods: Sequence[Pod], source: ChunkSource, open_kept: Callable[[Touch], int]) -> None:
-        self._pods = pods
-        self._source = source
-        self._open_kept = open_kept
-
-    def pieces(self, origin: str | Touch, size: int) -> Iterator[bytes]:
-        """The first `size` bytes. Raises IntegrityError or OSError when they are not what was stored."""
-        if isinstance(origin, str):
-            yield from map(self._source.get, find(self._pods, origin).chunks)
-            return
-        fd = self._open_kept(origin)
-        try:
-            while size and (data := os.read(fd, min(size, limits.CHUNK_BYTES))):
-                size -= len(data)
-                yield data
-        finally:
-            os.close(fd)
-
-    def equal(self, path: str, size: int, origin: str | Touch) -> bool:
-        """See `Contents`."""
-        try:
-            with open(path, "rb") as file:
-                return all(file.read(len(piece)) == piece for piece in self.pieces(origin, size))
-        except PermissionError:
-            return False
-
-    def tail(self, path: str, size: int) -> str:
-        """See `Contents`; empty for what cannot be read."""
-        with contextlib.suppress(OSError):
-            return tail_digest(path, size)
-        return ""
-
-    def mark(self, path: str) -> str:
-        """See `Contents`."""
-        return databases.mark(path)
-
-    def in_use(self, path: str) -> bool:
-        """See `Contents`; as far as this user may see."""
-        for process in os.listdir("/proc"):
-            if process.isdigit() and int(process) != os.getpid():
-                with contextlib.suppress(OSError):
-                    folder = f"/proc/{process}/fd"
-                    if any(os.readlink(f"{folder}/{fd}") == path for fd in os.listdir(folder)):
-                        return True
-        return False
+def _directory(path: str, mode: int, now: FileState) -> list[Step]:
+    return _with_mode(path, mode, now) if now.kind == "directory" else [Step("make directory", path, mode=mode)]
 
 
-def perform(steps: Sequence[Step], stored: Stored, aside: str) -> None:
-    """Change the files. What is moved away or cut off lies below `aside` afterwards, under its whole path.
-
-    Raises RestoreFailed naming the path at the first step that cannot be done; done again, the rest follows.
-    """
-    for step in steps:
-        try:
-            _PERFORM[step.action](step, stored, aside)
-        except OSError as problem:
-            raise RestoreFailed(
-                f"{step.path} cannot be put back: {problem.strerror or problem}",
-                hint="--files leave goes on without touching files",
-            ) from problem
+def _cut_to(path: str, size: int, mode: int, now: FileState) -> list[Step]:
+    """What is there begins as it should."""
+    return ([Step("cut", path, size)] if now.size > size else []) + _with_mode(path, mode, now)
 
 
-def _aside(path: str, aside: str) -> str:
-    """Where to put what was at `path`: a name nothing has yet."""
-    target = os.path.join(aside, path.lstrip("/"))
-    os.makedirs(os.path.dirname(target), 0o700, exist_ok=True)
-    number, free = 0, target
-    while os.path.lexists(free):
-        number += 1
-        free = f"{target}.{number}"
-    return free
-
-
-def _remove(step: Step, stored: Stored, aside: str) -> None:
-    import shutil
-
-    shutil.move(step.path, _aside(step.path, aside))
-
-
-def _write(step: Step, stored: Stored, aside: str) -> None:
-    """A new file beside the place, then its name: whoever looks sees the old content or the new."""
-    assert step.origin is not None
-    os.makedirs(os.path.dirname(step.path), exist_ok=True)
-    temporary = f"{step.path}.forkpoint-{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(fd, "wb") as file:
-            file.writelines(stored.pieces(step.origin, step.size))
-            os.fchmod(file.fileno(), step.mode)
-        if os.path.lexists(step.path):
-            _remove(step, stored, aside)
-        os.rename(temporary, step.path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _cut(step: Step, stored: Stored, aside: str) -> None:
-    with open(step.path, "r+b") as file:
-        file.seek(step.size)
-        with open(_aside(f"{step.path}.from-{step.size}", aside), "wb") as tail:
-            while data := file.read(limits.CHUNK_BYTES):
-                tail.write(data)
-        file.truncate(step.size)
-
-
-def _set_mode(step: Step, stored: Stored, aside: str) -> None:
-    with contextlib.suppress(PermissionError):  # another user's file, whose content is as it was
-        os.chmod(step.path, step.mode)
-
-
-def _link(step: Step, stored: Stored, aside: str) -> None:
-    assert isinstance(step.origin, str)
-    os.makedirs(os.path.dirname(step.path), exist_ok=True)
-    if os.path.lexists(step.path):
-        _remove(step, stored, aside)
-    os.symlink(step.origin, step.path)
-
-
-def _make_directory(step: Step, stored: Stored, aside: str) -> None:
-    os.makedirs(step.path, exist_ok=True)
-    os.chmod(step.path, step.mode)
-
-
-def _remove_directory(step: Step, stored: Stored, aside: str) -> None:
-    """With whatever is left in it, which C code or other programs have made since."""
-    if os.listdir(step.path):
-        _remove(step, stored, aside)
-    else:
-        os.rmdir(step.path)
-
-
-def _leave(step: Step, stored: Stored, aside: str) -> None:
-    """Said before; where it is impossible, gone on with by the user's --force."""
-
-
-_PERFORM: Mapping[Action, Callable[[Step, Stored, str], None]] = {
-    "write": _write,
-    "cut": _cut,
-    "mode": _set_mode,
-    "link": _link,
-    "remove": _remove,
-    "make directory": _make_directory,
-    "remove directory": _remove_directory,
-    "impossible": _leave,
-    "leave": _leave,
-}
+def _with_mode(path: str, mode: int, now: FileState) -> list[Step]:
+    return [Step("mode", path, mode=mode)] if now.mode != mode else []

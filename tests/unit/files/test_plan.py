@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from forkpoint.model import FileState, Touch, WrittenFile
-from forkpoint.restore.files import Step, plan, relocation
+from forkpoint.restore.files import Step, plan, relocation, times
 
 ABSENT = FileState("absent")
 FOLDER = FileState("directory", mode=0o755)
@@ -192,3 +192,26 @@ def test_what_lay_below_the_old_working_directory_lies_below_the_new_one() -> No
     files = [recorded("/old/x", b"x"), recorded("/else/y", b"y")]
     steps = plan(files, [], lambda path: ABSENT, Bytes({}, {}), lambda path: path.replace("/old/", "/here/"))
     assert sorted(step.path for step in steps) == ["/else/y", "/here/x"]
+
+
+def test_permissions_that_were_given_later_are_taken_back_of_what_the_point_does_not_name_too() -> None:
+    script, folder = regular(b"x"), FOLDER._replace(mode=0o700)
+    touches = [Touch("/run", "append", script), Touch("/private", "append", folder)]
+    here = {"/run": script._replace(mode=0o755), "/private": FOLDER}
+    assert [(s.action, s.path, s.mode) for s in decide(touches=touches, here=here)] == [
+        ("mode", "/private", 0o700),
+        ("mode", "/run", 0o644),
+    ]
+
+
+def test_times_are_those_of_the_point_or_of_before_the_first_change() -> None:
+    files = [
+        recorded("/old/a", b"x")._replace(mtime_ns=7),
+        WrittenFile("/old", "directory", 0, 0o755, None, "", "", mtime_ns=8),
+        WrittenFile("/latest", "link", 0, 0, None, "", "", "a", mtime_ns=9),
+        recorded("/unknown", b"x"),
+    ]
+    touches = [Touch("/old/a", "change", regular(b"")), Touch("/log", "append", regular(b"x"))]
+    there = relocation("/old", "/new")
+    assert times(files, touches, [], there) == {"/new/a": 7, "/old": 8, "/log": 5}
+    assert "/log" not in times(files, touches, [Step("impossible", "/log")], there)
