@@ -206,6 +206,7 @@ def survey(
     atoms: set[type],
     skipped: set[str],
     meta: type,
+    local: type,
     memory: Any,
     terms: int,
     /,
@@ -214,6 +215,7 @@ def survey(
     list[tuple[str, str, str, Any, list[Any] | None]],
     list[tuple[str, str, str, Any]],
     list[Any],
+    list[tuple[str, str, Any]],
 ]: ...
 
 # codecs.c

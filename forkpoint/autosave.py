@@ -8,7 +8,7 @@ program pays nothing.
 from __future__ import annotations
 
 import os
-import time
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from forkpoint import _native, errors, limits
@@ -40,7 +40,7 @@ class Autosave:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._interval = next_interval(self._every, 0.0, 0.0, self._share)
-        self._due = time.monotonic() + self._interval
+        self._due = monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         self._armed = False
         self._place = ""
@@ -74,13 +74,13 @@ class Autosave:
 
     def at_once(self) -> None:
         """A commit is due now, wherever the next safe point is."""
-        self._due = time.monotonic()
+        self._due = monotonic()
         self._pause = limits.RETRY_SECONDS_MIN
         self._tick()
 
     def look_again(self) -> None:
         """This safe point would not do; look for the next one, soon."""
-        self._due = time.monotonic()
+        self._due = monotonic()
         _native.ticks_interval(limits.RETRY_SECONDS_MAX)
 
     def go_on(self) -> None:
@@ -99,7 +99,7 @@ class Autosave:
         cost = max(totals.stop_seconds, totals.cost_seconds)
         self._interval = next_interval(self._every, cost, totals.child_seconds, self._share)
         self._engine.protection.interval(self._interval)
-        self._due = time.monotonic() + self._interval
+        self._due = monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
         _native.ticks_interval(self._interval)
 
@@ -128,7 +128,7 @@ class Autosave:
         self._disarm()
         self._engine.poll()
         self._engine.losses.tell()
-        now = time.monotonic()
+        now = monotonic()
         self._engine.protection.look()
         if now < self._due:
             # While a child is at work its end is looked for, so that a failure is told soon.

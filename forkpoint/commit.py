@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
+from time import monotonic_ns
 from typing import Any, NamedTuple
 
 from forkpoint import _native, faultpoints, registry
@@ -72,7 +72,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
     mappings.hold_still(moment.mappings)
     mapped.remember(moment.mappings.text)
     faultpoints.reach("child.started")
-    began = time.monotonic_ns()
+    began = monotonic_ns()
     image = ProgramImage(
         modules=moment.found.by_value,
         imports=moment.found.imports,
@@ -144,7 +144,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         written,
         columns.of_point(at.home, manifest),
         started_ns=moment.started_ns,
-        encode_ms=(time.monotonic_ns() - began) / 1e6,
+        encode_ms=(monotonic_ns() - began) / 1e6,
         keep_last=at.settings.keep_last,
         keep_within=at.settings.keep_within or 0.0,
         message=at.losses.message(tombstones),

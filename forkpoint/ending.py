@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
 from forkpoint import limits
@@ -35,7 +35,7 @@ class Totals:
     cost_seconds: float = 0.0
     slowed_seconds: float = 0.0
     child_seconds: float = 0.0
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=perf_counter)
 
     def slowed(self, seconds: float) -> None:
         """The last commit took so much of the program's time after its stop. One that was unlucky counts for half."""
@@ -47,7 +47,7 @@ class Totals:
 def tell(engine: Engine, status: int, finished: bool) -> None:
     """One line of what was kept; what was missing from it; and after an abnormal end the exact next command."""
     totals = engine.totals
-    elapsed = max(time.perf_counter() - totals.began, 1e-9)
+    elapsed = max(perf_counter() - totals.began, 1e-9)
     failed = f", {totals.failed} failed" if totals.failed else ""
     slowed = f" and slowed by some {100 * totals.slowed_seconds / elapsed:.2f} %" if totals.slowed_seconds else ""
     say(

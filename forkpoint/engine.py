@@ -10,8 +10,8 @@ import atexit
 import datetime
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable
+from time import perf_counter
 from types import CodeType
 
 from forkpoint import ending, errors, faultpoints, limits, moved, registry, secrecy
@@ -210,26 +210,26 @@ class Engine:
         An explicit checkpoint first waits for a child that is still running, since it must not be an older state.
         Raises `Refused` when here is no commit point, `CommitFailed` when there could be no child.
         """
-        began = time.perf_counter()
+        began = perf_counter()
         self.poll(None if trigger == "explicit" else 0.0)
         if self.busy:
             raise errors.Refused("the commit before is still being written")
         self.losses.tell()
-        waited = time.perf_counter()
+        waited = perf_counter()
         self.ask_threads()
         point = home.new_id()
         moment = self._moment(point, trigger, label, mode, destination)
         problem = memory.check()
         if problem:
             raise errors.Refused(problem)
-        captured = time.perf_counter()
+        captured = perf_counter()
         child = forker.fork(
             lambda side: write(side, self._writing(), moment),
             keep_fds=(self._lease.fd,),
             deadline_seconds=limits.CHILD_DEADLINE_SECONDS,
             staging=self._staging.request(),
         )
-        ended = time.perf_counter()
+        ended = perf_counter()
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
         self._burden.begin()

@@ -6,8 +6,8 @@ process, `encode.written` reads contents. Without a usable log nothing is watche
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from time import time_ns
 from typing import NamedTuple
 
 from forkpoint import errors
@@ -82,7 +82,7 @@ class Files:
         """In the program: microseconds for each file changed since the last commit point."""
         if self._written is None:
             return AtCommit({}, {}, {}, 0, {}, {})
-        committed_ns = time.time_ns()
+        committed_ns = time_ns()
         writing = self._written.at_commit(opened)
         marks, databases = self._written.databases.at_commit(opened)
         states = {**self._written.states, **{path: look(path) for path in marks}}

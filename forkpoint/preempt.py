@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from forkpoint import _native, limits
@@ -63,7 +63,7 @@ class Preemption:
     def _asked(self, signum: int, ago: float) -> None:
         """In the main thread, between two bytecodes: the signal came `ago` seconds ago."""
         self._signum = signum
-        self._until = time.monotonic() + self._engine.settings.grace - ago
+        self._until = monotonic() + self._engine.settings.grace - ago
         self._refused_since = None
         if not self._engine.settings.quiet:
             say(f"{self._name}: a last checkpoint, within {self._engine.settings.grace:g} s")
@@ -75,7 +75,7 @@ class Preemption:
         """
         if not self.under_way:
             return
-        now = time.monotonic()
+        now = monotonic()
         if refusal is not None and self._refused_since is None:
             self._refused_since = now
         in_vain = self._refused_since is not None and now - self._refused_since > limits.REFUSED_SECONDS_MAX
@@ -84,9 +84,9 @@ class Preemption:
 
     def taken(self, point: Checkpoint) -> None:
         """The last commit was begun; the program stands still until it is durable or the grace is over."""
-        if point.wait(max(self._until - time.monotonic(), 0.0)):
+        if point.wait(max(self._until - monotonic(), 0.0)):
             self._over("")
-        elif point.done() and time.monotonic() < self._until:
+        elif point.done() and monotonic() < self._until:
             self._autosave.look_again()
         else:
             self._over(f"the last checkpoint is not durable: {point.reason or 'the grace is over'}")

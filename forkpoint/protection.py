@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from forkpoint import _native, limits
@@ -22,7 +22,7 @@ class Protection:
     """Watches the clock from `start` on. Native alarms speak, and stop the program, where no bytecode runs."""
 
     def __init__(self, engine: Engine) -> None:
-        self.since = time.monotonic()
+        self.since = monotonic()
         """When the newest restore point became durable, or the run began."""
         self._engine = engine
         self._first = limits.UNPROTECTED_SECONDS
@@ -34,7 +34,7 @@ class Protection:
     def start(self, interval: float) -> None:
         """From now on at most `require_within` seconds pass without a restore point, and none go by untold."""
         self._watching = True
-        self.since = time.monotonic()
+        self.since = monotonic()
         self.interval(interval)
         self._set_alarms()
 
@@ -54,7 +54,7 @@ class Protection:
     def ended(self, durable: bool) -> None:
         """The child has reported."""
         if durable:
-            self.since = time.monotonic()
+            self.since = monotonic()
             self._warn_after = self._first
             self._set_alarms()
             self._tell_room()
@@ -74,7 +74,7 @@ class Protection:
     @property
     def gap(self) -> float:
         """Seconds since the newest restore point became durable."""
-        return time.monotonic() - self.since
+        return monotonic() - self.since
 
     def look(self) -> None:
         """Tell, if it is time. Called where Python runs, which knows best why."""
@@ -100,7 +100,7 @@ class Protection:
 
     def _allow(self, seconds: float) -> None:
         """So long may the program go on; for ever without `--require-within`."""
-        self._until = time.monotonic() + seconds
+        self._until = monotonic() + seconds
         self._arm_stop()
 
     def _arm_stop(self) -> None:
@@ -113,4 +113,4 @@ class Protection:
         )
         if engine.parent:
             words += f"\nforkpoint: to go on from the last one: {command(engine.parent[:12], engine.store.path)}"
-        _native.guard_alarm(_STOP, max(self._until - time.monotonic(), 0.001), words)
+        _native.guard_alarm(_STOP, max(self._until - monotonic(), 0.001), words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ class Rehearsal:
     def only_looks(self, place: str) -> bool:
         """Note a commit point; whether it is too soon to take one."""
         if not self.places:
-            self._first = time.monotonic()
+            self._first = monotonic()
         if place not in self.places:
             self.places.append(place)
-        return len(self.places) < PLACES_MAX and time.monotonic() < self._first + LOOK_SECONDS
+        return len(self.places) < PLACES_MAX and monotonic() < self._first + LOOK_SECONDS
 
     def end(self, engine: Engine, point: Checkpoint) -> None:
         """The capture was begun: wait for it, and go no further. Returns only if it came to nothing."""

@@ -82,5 +82,8 @@ int64_t forkpoint_nature(const fp_terms *s, int use, PyObject *module, PyObject 
     } else if (use == OF_MODULE && !PyModule_Check(value) && forkpoint_is_python_class(Py_TYPE(value))) {
         what |= INSTANCE;
     }
+    if (use == OF_MODULE && PyObject_TypeCheck(value, (PyTypeObject *)s->local)) {
+        what |= LOCAL;
+    }
     return what;
 }

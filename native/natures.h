@@ -14,6 +14,7 @@ enum {
     INSTANCE = 32, /* of a class written in Python, in a module */
     HOLDER = 64,   /* a dict, list or set that is not DRIFTED */
     KIND = 128,    /* in a module, a class of the metaclass asked for */
+    LOCAL = 256,   /* in a module, a threading.local */
 };
 
 /* What a dict is to the walk. */
@@ -26,6 +27,7 @@ typedef struct {
     PyObject *atoms;    /* set of types without an identity worth keeping */
     PyObject *skipped;  /* set of names that every module has */
     PyObject *meta;     /* a metaclass */
+    PyObject *local;    /* the type threading.local */
     PyObject *builtins; /* the namespace that every module holds as __builtins__; a module of its own here */
 } fp_terms;
 

@@ -37,6 +37,7 @@ typedef struct {
     PyObject *drifted;  /* list of (module, path, key, value, None | places) */
     PyObject *counters; /* list of (module, path, key, itertools.count) */
     PyObject *abstract; /* list of classes */
+    PyObject *locals;   /* list of (module, key, threading.local) */
     fp_entry *scratch;  /* for what is found in one namespace */
     place *members;     /* the classes that were found in modules */
     Py_ssize_t scratch_room, members_room, members_count;
@@ -218,6 +219,9 @@ static int tell_entry(survey *s, const place *at, const fp_entry *entry)
     if ((what & KIND) && (at->asks & ABSTRACT) && has_registered(entry->value) && PyList_Append(s->abstract, entry->value) < 0) {
         return -1;
     }
+    if ((what & LOCAL) && (at->asks & DRIFT) && tell(s->locals, PyTuple_Pack(3, at->module, entry->key, entry->value)) < 0) {
+        return -1;
+    }
     if ((what & CLASS) && (at->asks & MEMBERS) && note_member(s, at, entry) < 0) {
         return -1;
     }
@@ -292,8 +296,8 @@ static PyObject *py_survey(PyObject *Py_UNUSED(self), PyObject *args)
     unsigned long long known_as;
     Py_buffer view = {0};
     survey s = {0};
-    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!OK:survey", &PyList_Type, &modules, &PySet_Type, &s.terms.program, &PySet_Type,
-                          &s.terms.assigned, &PySet_Type, &s.terms.atoms, &PySet_Type, &s.terms.skipped, &PyType_Type, &s.terms.meta, &buffer, &known_as)) {
+    if (!PyArg_ParseTuple(args, "O!O!O!O!O!O!O!OK:survey", &PyList_Type, &modules, &PySet_Type, &s.terms.program, &PySet_Type,
+                          &s.terms.assigned, &PySet_Type, &s.terms.atoms, &PySet_Type, &s.terms.skipped, &PyType_Type, &s.terms.meta, &PyType_Type, &s.terms.local, &buffer, &known_as)) {
         return NULL;
     }
     if (buffer != Py_None && PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0) {
@@ -308,15 +312,18 @@ static PyObject *py_survey(PyObject *Py_UNUSED(self), PyObject *args)
     s.drifted = PyList_New(0);
     s.counters = PyList_New(0);
     s.abstract = PyList_New(0);
+    s.locals = PyList_New(0);
     PyObject *result = NULL;
     if (forkpoint_addresses_init(&s.clean) == 0 && s.named != NULL && s.drifted != NULL && s.counters != NULL && s.abstract != NULL &&
+        s.locals != NULL &&
         survey_all(&s, modules) == 0) {
-        result = PyTuple_Pack(4, s.named, s.drifted, s.counters, s.abstract);
+        result = PyTuple_Pack(5, s.named, s.drifted, s.counters, s.abstract, s.locals);
     }
     Py_XDECREF(s.named);
     Py_XDECREF(s.drifted);
     Py_XDECREF(s.counters);
     Py_XDECREF(s.abstract);
+    Py_XDECREF(s.locals);
     forkpoint_addresses_free(&s.clean);
     PyMem_Free(s.scratch);
     PyMem_Free(s.members);
@@ -325,7 +332,8 @@ static PyObject *py_survey(PyObject *Py_UNUSED(self), PyObject *args)
 }
 
 PyDoc_STRVAR(survey_doc,
-"survey(modules, program, assigned, atoms, skipped, meta, memory, terms) -> named, drifted, counters, abstract\n\n"
+"survey(modules, program, assigned, atoms, skipped, meta, local, memory, terms)\n"
+"    -> named, drifted, counters, abstract, locals\n\n"
 "modules: [(name, namespace, asks)], asks of NAMES, MEMBERS, COUNTERS, DRIFT and ABSTRACT. program: the names of the\n"
 "program's modules. assigned: attributes that its code assigns. atoms, skipped: types and names of what is not named.\n"
 "memory: what was given to settled_mark(), or None; terms: other for other sets, not 0.\n\n"
@@ -333,7 +341,8 @@ PyDoc_STRVAR(survey_doc,
 "a module's namespace (path \"\") and of those of classes it defines and of instances it holds is the program's own (a function\n"
 "or class it defines, an instance of such a class, a wrapper of one), or whose name is in `assigned`; and of dicts, lists and\n"
 "sets that hold such elements, with their keys, indexes or the elements themselves. counters: (module, path, key, count).\n"
-"abstract: the classes of exactly the metaclass `meta` that modules hold, with which something was registered.");
+"abstract: the classes of exactly the metaclass `meta` that modules hold, with which something was registered. locals:\n"
+"(module, key, value) of the instances of the type `local`, threading.local, that modules hold.");
 
 PyMethodDef forkpoint_survey_methods[] = {
     {"survey", py_survey, METH_VARARGS, survey_doc},

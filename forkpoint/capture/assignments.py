@@ -9,13 +9,13 @@ from __future__ import annotations
 import dis
 import functools
 import sys
-import time
 import types
 import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.machinery import SourceFileLoader
+from time import perf_counter
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -69,13 +69,13 @@ class Assigned:
 
 def learn(modules: Iterable[ModuleType]) -> bool:
     """In the program: read what `find` will ask of these modules, as far as a moment goes; whether that was all."""
-    until = time.perf_counter() + _LEARNING_SECONDS
+    until = perf_counter() + _LEARNING_SECONDS
     for module in modules:
         pending = [body] if (body := _kept_body(module)) is not None else []
         pending += _of_values(module)
         while pending:
             code = pending.pop()
-            if _known(code) is None and time.perf_counter() > until:
+            if _known(code) is None and perf_counter() > until:
                 return False
             pending += _says(code).within
     return True

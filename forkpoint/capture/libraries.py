@@ -7,6 +7,7 @@ that has not changed since is remembered, in memory that one child leaves to the
 
 from __future__ import annotations
 
+import _thread
 import mmap
 import os
 import sys
@@ -83,12 +84,13 @@ Counter = tuple[str, str, str, Any]
 
 class Survey(NamedTuple):
     """What a walk has found, and what the program's code assigns. `abstract`: classes made by `ABCMeta`
-    with which some were registered."""
+    with which some were registered. `locals`: module, name, and the `threading.local` there."""
 
     named: _native.NamedObjects
     drifted: list[Drift]
     counters: list[Counter]
     abstract: list[ABCMeta]
+    locals: list[tuple[str, str, _thread._local]]
     assigned: Assigned
 
 
@@ -145,7 +147,9 @@ def _survey(found: Roots) -> Survey:
     settled = _state.in_child and _UNSETTLING.isdisjoint(assigned.names)
     terms = hash((frozenset(program), frozenset(assigned.names), frozenset(atoms))) & ~(-1 << 64) or 1
     memory = _state.memory if settled else None
-    walked = _native.survey(_listed(found), program, assigned.names, atoms, _EVERYWHERE, ABCMeta, memory, terms)
+    walked = _native.survey(
+        _listed(found), program, assigned.names, atoms, _EVERYWHERE, ABCMeta, _thread._local, memory, terms
+    )
     return Survey(*walked, assigned)
 
 
@@ -236,10 +240,10 @@ class Named(Mapping[int, tuple[str, str]]):
         return self.get(address) is not None  # type: ignore[arg-type]  # as of any mapping
 
     def __iter__(self) -> Iterator[int]:
-        return iter([*self._before, *self._found.ids()])
+        return iter(dict.fromkeys(one for one in (*self._before, *self._found.ids()) if self.get(one) is not None))
 
     def __len__(self) -> int:
-        return len(self._before) + len(self._found.ids())
+        return len(list(iter(self)))
 
 
 def _is_at(place: tuple[str, str], owner: Any, name: str) -> bool:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import os
 import stat
 import threading
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from time import monotonic, time_ns
 from typing import Any, Final, Protocol
 
 from forkpoint import _native, databases, limits
@@ -97,7 +97,7 @@ class Written:
         self._unkept: set[str] = set()
         self._kept_bytes = 0
         self._any_point = after_a_point
-        self._unseen = Unseen(time.time_ns(), self._is_ignored)
+        self._unseen = Unseen(time_ns(), self._is_ignored)
         self._look_again = 0.0
         for touch in before:
             self.states[touch.path] = touch.was
@@ -156,12 +156,12 @@ class Written:
         """Tell, once, of files that changed and were not seen to: for at most a small part of the time, and not while
         the program is stopped for a commit.
         """
-        began = time.monotonic()
+        began = monotonic()
         if began < self._look_again:
             return
         with self._one_at_a_time:
             found = self._unseen.look(self.states)
-        ended = time.monotonic()
+        ended = monotonic()
         self._look_again = ended + (ended - began) / limits.SCANNING_SHARE_MAX
         if found:
             self._look_again = float("inf")
@@ -277,7 +277,7 @@ def _stamped(file: OpenFile) -> FileState:
     """
     state = look(file.path)
     facts = os.fstat(file.fd)
-    if state.inode != facts.st_ino or time.time_ns() - state.mtime_ns > limits.FILE_TIME_STEP_NS:
+    if state.inode != facts.st_ino or time_ns() - state.mtime_ns > limits.FILE_TIME_STEP_NS:
         return state
     try:
         os.utime(file.fd, ns=(facts.st_atime_ns, facts.st_mtime_ns - 1))

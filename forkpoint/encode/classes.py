@@ -16,6 +16,8 @@ from forkpoint.encode.reducers import FINISH, Context, reduces
 
 _MADE_BY_TYPE: Final = frozenset({"__dict__", "__weakref__"})
 _ABC_DATA: Final = "_abc_impl"
+_SET_LATER: Final = frozenset({"__slots__", "__qualname__", "__doc__", "__abstractmethods__", _ABC_DATA})
+"""What is no attribute that a class is made with; of its abstract methods a subclass asks, when it is filled first."""
 
 
 def _slot_names(cls: type) -> tuple[str, ...] | None:
@@ -122,7 +124,7 @@ def _reduce_class_by_value(obj: Any, context: Context) -> Any:
         state[_ABC_DATA] = [cls for cls in registry if cls is not None]
     if obj.__doc__ is None and "__doc__" in state:
         state.pop("__doc__")
-    names = tuple(key for key in state if key not in ("__slots__", "__qualname__", _ABC_DATA, "__doc__"))
+    names = tuple(key for key in state if key not in _SET_LATER)
     subclasses = [cls for cls in type.__subclasses__(obj) if context.is_program_class(cls)]
     if subclasses:
         context.later(FINISH, order_subclasses, obj, subclasses)

@@ -10,7 +10,7 @@ import operator
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Collection, Mapping
-from types import FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
@@ -40,11 +40,6 @@ HIDDEN: Final[dict[str, type]] = {
 
 _SEARCHES_MAX: Final = 16
 """Looking through all namespaces takes a millisecond or two; listing them, thirty, and memory for each object."""
-
-
-_WRAPPED: Final = ("__func__", "__wrapped__", "fget", "fset", "fdel", "func")
-"""Where class methods, what `functools.wraps` dresses, properties and cached ones keep the function they call."""
-_DECORATORS_MAX: Final = 8
 
 
 def hidden_type(name: str) -> type:
@@ -80,22 +75,9 @@ def leads_to(module: Any, path: str, obj: Any) -> bool:
         return False
 
 
-def wrapped_at(module: Any, path: str, obj: Any) -> str | None:
-    """The path below `path` under which a decorator keeps this function: `Estimator.fit.__wrapped__`."""
-    try:
-        found = follow(module, path)
-        for _ in range(_DECORATORS_MAX):
-            held = [(name, inner) for name in _WRAPPED if (inner := getattr(found, name, None)) is not None]
-            for name, inner in held:
-                if inner is obj:
-                    return f"{path}.{name}"
-            (name, found), *others = held
-            if others:
-                return None
-            path = f"{path}.{name}"
-    except Exception:  # a library's, when its attributes are asked for: it has no path then
-        return None
-    return None
+def _is_defined_at(module: Any, path: str, function: FunctionType) -> bool:
+    code = function.__code__
+    return code.co_filename == getattr(module, "__file__", None) and code.co_qualname == path
 
 
 class Names:
@@ -130,9 +112,8 @@ class Names:
             module = sys.modules.get(module_name)
             if module is not None and (leads_to(module, path, obj) or self._stood_at(module, path, obj)):
                 return module_name, path
-            inner = wrapped_at(module, path, obj) if module is not None else None
-            if inner is not None:
-                return module_name, inner
+            if module is not None and leads_to(module, f"{path}.__func__", obj):  # what a class method calls
+                return module_name, f"{path}.__func__"
         found = self._search(obj)
         if found is None and isinstance(obj, type) and issubclass(obj, type):
             found = self._of_instance(obj)
@@ -178,10 +159,11 @@ class Names:
 
         The place leads to it while objects are rebuilt: what the program changed in libraries is put back last.
         """
-        if not isinstance(obj, FunctionType) or obj.__closure__ is not None:
-            return False
-        code = obj.__code__
-        if code.co_filename != getattr(module, "__file__", None) or code.co_qualname != path:
+        if isinstance(obj, BuiltinFunctionType):
+            is_own = obj.__self__ is module and obj.__name__ == path
+        else:
+            is_own = isinstance(obj, FunctionType) and obj.__closure__ is None and _is_defined_at(module, path, obj)
+        if not is_own:
             return False
         try:
             return _native.is_programs(follow(module, path), self.by_value)

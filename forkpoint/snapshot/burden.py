@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
-import time
+from time import monotonic
 from typing import Final, NamedTuple
 
 from forkpoint.snapshot.proc import read
@@ -40,7 +40,7 @@ def reading() -> Reading:
     except OSError:
         threads = []
     waited = sum(_waited(thread) for thread in threads)
-    return Reading(time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt, waited / 1e9)
+    return Reading(monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt, waited / 1e9)
 
 
 def _waited(thread: str) -> int:

@@ -9,7 +9,7 @@ ever said to hang.
 from __future__ import annotations
 
 import os
-import time
+from time import clock_gettime, monotonic
 
 from forkpoint.limits import HANG_SECONDS
 from forkpoint.snapshot.proc import read
@@ -26,10 +26,10 @@ class HangWatch:
     def __init__(self) -> None:
         self._pid = 0
         self._cpu = -1.0
-        self._since = self._looked = time.monotonic()
+        self._since = self._looked = monotonic()
 
     def hangs(self, pid: int, now: float) -> bool:
-        """Whether process `pid` has done nothing but wait for locks for HANG_SECONDS, at `now` (time.monotonic)."""
+        """Whether process `pid` has done nothing but wait for locks for HANG_SECONDS, at `now` (monotonic)."""
         if now - self._looked < LOOK_SECONDS and pid == self._pid:
             return False
         self._looked = now
@@ -42,7 +42,7 @@ class HangWatch:
 def _cpu_seconds(pid: int) -> float:
     """CPU time of a whole process (clock_getcpuclockid(3)); negative when it is gone."""
     try:
-        return time.clock_gettime(~pid << 3 | 2)
+        return clock_gettime(~pid << 3 | 2)
     except OSError:
         return -1.0
 

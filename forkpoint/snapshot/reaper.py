@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import signal
-import time
+from time import monotonic
 from typing import Final
 
 from forkpoint import report
@@ -58,7 +58,7 @@ class ChildHandle:
         self._pidfd = pidfd
         self._pipe = pipe
         self._page = page
-        self._deadline = time.monotonic() + deadline_seconds
+        self._deadline = monotonic() + deadline_seconds
         self._hang = HangWatch()
         self._report: Report | None = None
         self._cpu = 0.0
@@ -101,7 +101,7 @@ class ChildHandle:
             self._receive()
             self._collect()
         if self._report is None and not self._killed and not self._ended:
-            now = time.monotonic()
+            now = monotonic()
             if now > self._deadline:
                 self.kill("killed at its deadline")
             elif self._hang.hangs(self._pid, now):
@@ -110,9 +110,9 @@ class ChildHandle:
 
     def wait(self, timeout: float | None = None) -> Report | None:
         """As `poll`, but waits up to `timeout` seconds (None: as long as the child's deadline lets it live)."""
-        until = None if timeout is None else time.monotonic() + timeout
+        until = None if timeout is None else monotonic() + timeout
         while (found := self.poll()) is None:
-            now = time.monotonic()
+            now = monotonic()
             if until is not None and now >= until:
                 return None
             pause = LOOK_SECONDS if until is None else min(LOOK_SECONDS, until - now)
@@ -145,12 +145,12 @@ class ChildHandle:
         """
         if not self._ended:
             self._ended = self._end()
-            self._until = time.monotonic() + _PIPE_SECONDS
+            self._until = monotonic() + _PIPE_SECONDS
         if not self._ended:
             return
         self._receive()  # What it wrote between the look before and its end.
         if self._report is None:
-            if not self._silent and time.monotonic() < self._until:
+            if not self._silent and monotonic() < self._until:
                 return
             self._report = Report("?", message=f"the child ended without a report ({self._killed or self._ended})")
         _living.remove(self)
@@ -171,7 +171,7 @@ class ChildHandle:
             return "somebody else collected it"
         if ended is None:
             return ""
-        in_time = time.monotonic() < self._deadline - _HEAD_START_SECONDS
+        in_time = monotonic() < self._deadline - _HEAD_START_SECONDS
         return _in_words(ended) if in_time else "killed at its deadline"
 
     def _sleep(self, seconds: float) -> None:

@@ -19,6 +19,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "module_classes": "builtins",
     "library_changes": "builtins",
     "library_counters": "itertools",
+    "library_locals": "_thread",
     "working_directory": "os",
     "standard_registries": "builtins",
     "virtual_subclasses": "abc",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from queue import Queue
+from time import monotonic, sleep
 from typing import Any, Final
 
 from tensorboard.summary.writer import event_file_writer
@@ -72,13 +72,13 @@ def _drained(queue: Any) -> bool:
 
     Without the queue's lock: this very thread may hold it, inside `put`.
     """
-    until, held_since = time.monotonic() + _DRAIN_SECONDS, None
+    until, held_since = monotonic() + _DRAIN_SECONDS, None
     while queue.unfinished_tasks:
-        now = time.monotonic()
+        now = monotonic()
         held_since = None if not queue.mutex.locked() else held_since or now
         if now > until or (held_since is not None and now - held_since > _HELD_SECONDS):
             return False
-        time.sleep(_LOOK_SECONDS)
+        sleep(_LOOK_SECONDS)
     return True
 
 

@@ -22,18 +22,6 @@ def hidden():
     def inner(): self_made = 1
     return inner
 found = hidden()
-import functools
-def timed(function):
-    @functools.wraps(function)
-    def wrapper(*args): return function(*args)
-    return wrapper
-class Estimator:
-    @timed
-    @timed
-    def fit(self): pass
-    @property
-    @timed
-    def score(self): pass
 unnamed = [hidden()]
 __warningregistry__ = {"version": 3}
 """
@@ -72,15 +60,6 @@ def test_what_has_another_name_than_its_own_is_found_where_it_lies(library: Any)
 def test_the_function_of_a_class_method_is_named_through_it(library: Any) -> None:
     assert names().path_of(library.Sender.send.__func__) == ("named_library", "Sender.send.__func__")
     assert names().path_of(library.Sender.post) == ("named_library", "Sender.post")
-
-
-def test_what_decorators_keep_is_named_through_them(library: Any) -> None:
-    fit, score = library.Estimator.fit.__wrapped__, library.Estimator.score.fget
-    assert names().path_of(fit) == ("named_library", "Estimator.fit.__wrapped__")
-    assert names().path_of(fit.__wrapped__) == ("named_library", "Estimator.fit.__wrapped__.__wrapped__")
-    assert names().path_of(score) == ("named_library", "Estimator.score.fget")
-    assert names().path_of(score.__wrapped__) == ("named_library", "Estimator.score.fget.__wrapped__")
-    assert names(library).path_of(fit) is None, "the program's own is no library's"
 
 
 def test_names_of_modules_and_what_they_hold(library: Any) -> None:

@@ -69,6 +69,7 @@ def test_what_libraries_own_is_named_but_not_what_the_program_put_there(
     assert named[id(random._inst)] == ("random", "_inst")  # type: ignore[attr-defined]
     assert named[id(sys.modules)] == ("sys", "modules")
     assert id(project.own) not in named
+    assert len(named) == len(dict(named.items())), "what is left out is not gone through either"
 
 
 class Noisy(dict):  # type: ignore[type-arg]
