@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import array
 import mmap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
 
+from forkpoint import _native
 from forkpoint.capture.adapters import _memory
 from forkpoint.capture.adapters._attributes import attributes, fill
+from forkpoint.capture.adapters._numpy_layout import address, extent, in_memory_order, is_dense
+from forkpoint.capture.adapters._numpy_objects import elements, index_of, object_view
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import BufferSource, ReduceContext, Reducer
 
@@ -29,30 +32,6 @@ FOREIGN: dict[type, Callable[[Any, Any, ReduceContext], Any]] = {}
 """Type of a base -> (array, base, context) -> reduce value. Other libraries' adapters enter their owners here."""
 
 _Shape = tuple[int, ...]
-
-
-def address(a: Any) -> int:
-    """Where the first element is."""
-    return int(np.ndarray.ctypes.__get__(a).data)
-
-
-def extent(shape: Sequence[int], strides: Sequence[int], itemsize: int) -> tuple[int, int]:
-    """Lowest and highest byte (exclusive) that elements occupy, relative to the first element."""
-    if 0 in shape:
-        return 0, 0
-    reach = [(n - 1) * step for n, step in zip(shape, strides, strict=True)]
-    return sum(r for r in reach if r < 0), sum(r for r in reach if r > 0) + itemsize
-
-
-def _dense(a: Any) -> bool:
-    low, high = extent(a.shape, a.strides, a.itemsize)
-    return low == 0 and high == a.size * a.itemsize
-
-
-def in_memory_order(a: Any) -> Any:
-    """A one-dimensional view of a dense array's elements in the order they lie in memory."""
-    axes = sorted(range(a.ndim), key=lambda axis: (-a.strides[axis], axis))
-    return a.transpose(axes).reshape(-1)
 
 
 class _Interface:
@@ -70,7 +49,7 @@ _TRANSPARENT: Final = (_Interface, type(np.lib.stride_tricks.as_strided(np.empty
 def bytes_of(base: Any) -> Any:
     """All memory of array `base`, lowest byte first, as bytes whose own base is `base` where numpy allows it."""
     plain = base if type(base) is np.ndarray else base.view(np.ndarray)
-    if plain.size and _dense(plain):
+    if plain.size and is_dense(plain):
         return in_memory_order(plain).view(np.uint8)
     low, high = extent(plain.shape, plain.strides, plain.itemsize)
     return np.asarray(_Interface(base, address(plain) + low, high - low))
@@ -107,7 +86,10 @@ def reduce_array(a: Any, context: ReduceContext) -> Any:
         base = base.base
     base = _memory.behind_cython(base)
     if isinstance(base, np.ndarray):
-        return _with_state(_reduce_view(a, base), a)
+        value = _reduce_view(a, base)
+        if a.dtype.hasobject and a.dtype.names and not _can_be_made(*value):
+            return context.tombstone(a, "numpy does not make such a view of rows that hold objects again")
+        return _with_state(value, a)
     if isinstance(base, _BUFFERS) and not a.dtype.hasobject:
         if a.flags.writeable and memoryview(base).readonly:  # as numpy unpickles: the bytes are the array's own
             return _reduce_owner(a, context)
@@ -128,6 +110,14 @@ def _with_state(value: Any, a: Any) -> Any:
         return value
     state = attributes(a, frozenset({"_mmap"}) if isinstance(a, np.memmap) else frozenset())
     return (*value, state, None, None, fill_subclass) if state else value
+
+
+def _can_be_made(make: Any, arguments: Any) -> bool:
+    try:
+        make(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def _reduce_view(a: Any, base: Any) -> Any:
@@ -167,12 +157,12 @@ def _reduce_owner(a: Any, context: ReduceContext) -> Any:
 
 def _reduce_objects(a: Any) -> Any:
     plain = a.view(np.ndarray) if type(a) is not np.ndarray else a
-    flat = in_memory_order(plain) if _dense(plain) else plain.reshape(-1)
-    order = a.strides if _dense(plain) else np.empty(a.shape, a.dtype).strides
+    flat = in_memory_order(plain) if is_dense(plain) else plain.reshape(-1)
+    order = a.strides if is_dense(plain) else np.empty(a.shape, a.dtype).strides
     return (
         make_objects,
         (type(a), a.dtype, a.shape, order),
-        (flat.tolist(), bool(a.flags.writeable), None if type(a) is np.ndarray else attributes(a)),
+        (elements(flat), bool(a.flags.writeable), None if type(a) is np.ndarray else attributes(a)),
         None,
         None,
         fill_objects,
@@ -199,13 +189,17 @@ def reduce_dtype(dtype: Any, context: ReduceContext) -> Any:
 def reduce_void(scalar: Any, context: ReduceContext) -> Any:
     """A structured scalar that is a window on its array (`table[3]`) stays one."""
     base = scalar.base
-    if not isinstance(base, np.ndarray) or scalar.dtype.hasobject:
+    if not isinstance(base, np.ndarray):
         return NotImplemented
-    start = address(np.frombuffer(scalar, np.uint8)) if scalar.itemsize else 0
+    start = _native.buffer_address(scalar) if scalar.itemsize else 0
     low, high = extent(base.shape, base.strides, base.itemsize)
     offset = start - address(base) - low
     if not 0 <= offset <= high - low - scalar.itemsize:
         return NotImplemented
+    if scalar.dtype.hasobject:
+        if base.dtype != scalar.dtype:
+            return context.tombstone(scalar, "a part of a row of a structured array that holds objects")
+        return make_row, (base, index_of(base, offset))
     return make_void, (base, scalar.dtype, offset)
 
 
@@ -281,7 +275,7 @@ def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
         owner.flags.writeable = True  # a view made before its owner was made read-only stays writeable
     view: Any
     if dtype.hasobject or base.dtype.hasobject:
-        view = _object_view(base, cls, dtype, shape, strides, offset)
+        view = object_view(base, cls, dtype, shape, strides, offset)
     elif cls is not np.ndarray and base.dtype == dtype and base.shape == shape and base.strides == strides:
         view = base.view(cls)
     else:
@@ -291,27 +285,6 @@ def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
     if locked:
         owner.flags.writeable = False
     return view
-
-
-def _object_view(base: Any, cls: type, dtype: Any, shape: _Shape, strides: _Shape, offset: int) -> Any:
-    """numpy refuses to see object pointers in raw bytes, so step through the owner's own elements."""
-    plain = base.view(np.ndarray) if type(base) is not np.ndarray else base
-    flat = in_memory_order(plain) if _dense(plain) else plain.reshape(-1)
-    if not flat.size or 0 in shape:
-        return np.empty(shape, dtype).view(cls)
-    first = flat[offset // plain.itemsize :]
-    if dtype != plain.dtype:
-        first = _field(first, dtype, offset % plain.itemsize)
-    view = np.lib.stride_tricks.as_strided(first, shape, strides)
-    return view if cls is np.ndarray else view.view(cls)
-
-
-def _field(a: Any, dtype: Any, offset: int) -> Any:
-    """The field of structured `a` that lies at `offset` bytes and has this dtype."""
-    for name, (kind, start, *_) in (a.dtype.fields or {}).items():
-        if start <= offset < start + kind.itemsize:
-            return a[name] if kind == dtype else _field(a[name], dtype, offset - start)
-    raise TypeError(f"no field of {a.dtype} is a {dtype} at byte {offset}")
 
 
 def make_lent(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: int) -> Any:
@@ -369,6 +342,11 @@ def make_void(base: Any, dtype: Any, offset: int) -> Any:
     """A structured scalar that is a window on `base`'s memory."""
     window: Any = np.ndarray.__new__(np.ndarray, (), dtype, bytes_of(base), offset)
     return window[()]
+
+
+def make_row(base: Any, index: tuple[int, ...]) -> Any:
+    """An element of a structured array that holds objects, as a window on it."""
+    return base[index]
 
 
 def make_flatiter(base: Any, index: int) -> Any:

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 
-from forkpoint.capture.adapters import _memory, _torch_graphs, numpy_arrays
+from forkpoint.capture.adapters import _memory, _numpy_layout, _torch_graphs, numpy_arrays
 from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.errors import Refused
@@ -75,10 +75,10 @@ def _array_under(context: Any, address: int, nbytes: int) -> tuple[int, Any] | N
             if id(root) in owners:
                 continue
             if isinstance(root, bytearray):
-                start, length = numpy_arrays.address(np.frombuffer(root, np.uint8)) if root else 0, len(root)
+                start, length = _numpy_layout.address(np.frombuffer(root, np.uint8)) if root else 0, len(root)
             elif root.base is None and not root.dtype.hasobject:
-                low, high = numpy_arrays.extent(root.shape, root.strides, root.itemsize)
-                start, length = numpy_arrays.address(root) + low, high - low
+                low, high = _numpy_layout.extent(root.shape, root.strides, root.itemsize)
+                start, length = _numpy_layout.address(root) + low, high - low
             else:
                 continue
             owners[id(root)] = (start, length, root)
@@ -155,7 +155,7 @@ def reduce_array_over_tensor(array: Any, tensor: Any, context: ReduceContext) ->
 
 def reduce_array_over_storage(array: Any, storage: Any, context: ReduceContext) -> Any:
     """An array whose memory a storage owns."""
-    offset = numpy_arrays.address(array) - storage.data_ptr() if array.size else 0
+    offset = _numpy_layout.address(array) - storage.data_ptr() if array.size else 0
     return make_array_over_storage, (numpy_arrays.layout(array), storage, offset)
 
 

@@ -163,6 +163,27 @@ def test_a_field_of_a_structured_array_is_a_window_on_it() -> None:
     assert back["c"][2] == 4.5
 
 
+def test_rows_and_parts_of_a_structured_array_with_objects_are_windows_on_it() -> None:
+    kind = np.dtype([("id", "i4"), ("at", "f8", (2, 2)), ("tag", "O")])
+    table = np.array([(n, [[n, 1], [2, 3]], [n]) for n in range(6)], kind).reshape(2, 3)
+    parts = [table["at"], table["at"][:, ::2, 1], table[["id", "tag"]], table[1, 2], table[::-1, ::2][0, 1]]
+    back, at, corners, some, row, last = again([table, *parts])
+    assert isinstance(again([table, table[["id", "tag"]][::-1, ::2]])[1], Lost), "told when the point is taken"
+    assert (
+        back.dtype == kind
+        and back["at"].tolist() == table["at"].tolist()
+        and back["tag"].tolist()[1] == [[3], [4], [5]]
+    )
+    row["id"], row["tag"] = 70, "seen"
+    last["at"][0, 0] = 9.5
+    at[0, 0] = 5
+    back["at"][1, 0, 1, 1] = 8
+    assert back["id"][1, 2] == 70 == some["id"][1, 2] and back["tag"][1, 2] == "seen"
+    assert back["at"][1, 2, 0, 0] == 9.5 and back["at"][0, 0].tolist() == [[5, 5], [5, 5]] and corners[1, 0, 1] == 8
+    some["id"][0] = -1
+    assert back["id"][0].tolist() == [-1, -1, -1]
+
+
 def test_memory_of_other_owners_stays_theirs(tmp_path: Path) -> None:
     data = bytearray(range(64))
     numbers = array.array("d", [1.0, 2.0, 3.0])
