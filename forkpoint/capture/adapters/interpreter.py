@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import sys
 import threading
+import tracemalloc
 from typing import Any, Final
 
 from forkpoint import _native
@@ -44,6 +45,7 @@ class _Interpreter(Quiet):
             "hooks": {name: getattr(sys, name) for name in _HOOKS if not _ours(getattr(sys, name))},
             "thread_hook": threading.excepthook,
             "faulthandler": faulthandler.is_enabled(),
+            "tracemalloc": tracemalloc.get_traceback_limit() if tracemalloc.is_tracing() else 0,
         }
 
     def capture(self, before: dict[str, Any]) -> dict[str, Any]:
@@ -78,6 +80,8 @@ class _Interpreter(Quiet):
             threading.excepthook = state["thread_hook"]
         if state["faulthandler"]:
             faulthandler.enable()
+        if state.get("tracemalloc") and not tracemalloc.is_tracing():
+            tracemalloc.start(state["tracemalloc"])
 
     @staticmethod
     def _replaced(name: str) -> bool:

@@ -56,7 +56,8 @@ def reduce_connection(connection: Any, context: ReduceContext) -> Any:
         return context.tombstone(connection, problem)
     path = next((file for _, name, file in _ask(connection, "pragma database_list") if name == "main"), "")
     path = path if os.path.isabs(path) else ""  # one that was deserialized calls its memory "x"
-    content = None if path else context.buffer(memoryview(connection.serialize()))
+    is_empty = _ask(connection, "pragma page_count") == [(0,)]  # which SQLite does not serialize
+    content = None if path else context.buffer(memoryview(b"" if is_empty else connection.serialize()))
     options = {"check_same_thread": _is_checked(connection), "detect_types": _detected(connection)}
     if hasattr(connection, "autocommit"):
         options["autocommit"] = connection.autocommit

@@ -318,3 +318,11 @@ def test_what_no_constructor_of_python_s_makes_is_told_of() -> None:
     """A ufunc of the program's own says that it is a name of a module, which has none of that name."""
     assert not library._is_made_by_object(np.ufunc)
     assert library._is_made_by_object(type("Own", (), {})) and not library._is_made_by_object(type("Own", (int,), {}))
+
+
+def test_a_vectorized_function_makes_its_ufunc_anew() -> None:
+    function = np.vectorize(lambda value, power: value**power, otypes=[float], excluded={"power"})
+    function.label = "own"
+    assert function([1, 2], power=2).tolist() == [1.0, 4.0]
+    back = again(function)
+    assert back([3], power=2).tolist() == [9.0] and back.label == "own" and back.otypes == function.otypes

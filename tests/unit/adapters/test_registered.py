@@ -39,6 +39,39 @@ def test_an_environment() -> None:
     assert registration.registry.pop("Own-v0") is spec
 
 
+def test_a_namespace_of_polars() -> None:
+    pl = pytest.importorskip("polars")
+    from forkpoint.capture.adapters.polars_namespaces import ADAPTER
+
+    for register in (pl.api.register_expr_namespace, pl.api.register_series_namespace):
+        register("own")(Own)
+    state = ADAPTER.capture(None)
+    assert [name for _, name, _ in state] == ["own", "own"]
+    for cls in (pl.Expr, pl.Series):
+        del cls.own
+        cls._accessors.remove("own")
+    ADAPTER.restore(state)
+    ADAPTER.restore(state)  # nothing is said of one that is there already
+    assert isinstance(pl.Series([1]).own, Own) and pl.Expr.own is Own
+    for cls in (pl.Expr, pl.Series):
+        del cls.own
+        cls._accessors.remove("own")
+
+
+def test_progress_on_the_classes_of_pandas() -> None:
+    pd = pytest.importorskip("pandas")
+    tqdm = pytest.importorskip("tqdm")
+    from forkpoint.capture.adapters.tqdm_pandas import ADAPTER
+
+    tqdm.tqdm.pandas(disable=True)
+    state = again(ADAPTER.capture(None))
+    places = [(cls, name) for cls, name, _ in state]
+    assert ("Series", "progress_apply") in places and ("DataFrameGroupBy", "progress_apply") in places
+    del pd.Series.progress_apply
+    ADAPTER.restore(state)
+    assert pd.Series([1, 2]).progress_apply(lambda value: value + 1).tolist() == [2, 3]
+
+
 def test_an_accessor() -> None:
     pd = pytest.importorskip("pandas")
     from forkpoint.capture.adapters.pandas_accessors import ADAPTER
