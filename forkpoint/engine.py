@@ -38,7 +38,7 @@ from forkpoint.journal import plan as planning
 from forkpoint.journal.runs import RunInfo
 from forkpoint.losses import Losses
 from forkpoint.model import CapturedStack, Manifest, ProgramImage, Refusal, Trigger
-from forkpoint.obstacles import Obstacles
+from forkpoint.obstacles import BUSY, Obstacles
 from forkpoint.places import Places
 from forkpoint.point import Checkpoint
 from forkpoint.protection import Protection
@@ -213,7 +213,7 @@ class Engine:
         began = perf_counter()
         self.poll(None if trigger == "explicit" else 0.0)
         if self.busy:
-            raise errors.Refused("the commit before is still being written")
+            raise errors.Refused(BUSY)
         self.losses.tell()
         waited = perf_counter()
         self.ask_threads()

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from typing import Final
 
 from forkpoint import limits
 from forkpoint.model import Refusal
+
+BUSY: Final = "the commit before is still being written"
+"""No obstacle of its own: where that one comes to nothing, there is another reason."""
 
 
 class Obstacles:
@@ -42,8 +46,9 @@ class Obstacles:
     def _commonest(self) -> tuple[str, str]:
         if not self._newest:
             return "the program has not come to a place where one can be taken", ""
-        kind, _ = Counter(map(_kind, self._newest)).most_common(1)[0]
-        return Counter(key for key in self._newest if _kind(key) == kind).most_common(1)[0][0]
+        newest = [key for key in self._newest if key[0] != BUSY] or list(self._newest)
+        kind, _ = Counter(map(_kind, newest)).most_common(1)[0]
+        return Counter(key for key in newest if _kind(key) == kind).most_common(1)[0][0]
 
 
 def _kind(key: tuple[str, str]) -> str:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from forkpoint.model import Refusal
-from forkpoint.obstacles import Obstacles
+from forkpoint.obstacles import BUSY, Obstacles
+
+
+def test_a_commit_that_is_under_way_is_no_reason_while_there_is_another() -> None:
+    obstacles = Obstacles()
+    for _ in range(9):
+        obstacles.note(Refusal(BUSY, "train.py:3"))
+    assert obstacles.why() == f"{BUSY} (train.py:3)"
+    obstacles.note(Refusal("an open autograd graph: x", "train.py:4"))
+    obstacles.note(Refusal(BUSY, "train.py:3"))
+    assert obstacles.why() == "an open autograd graph: x (train.py:4)"
 
 
 def test_why_is_the_commonest_of_the_newest_refusals() -> None:
