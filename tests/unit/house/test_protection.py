@@ -23,7 +23,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr(protection, "time", clock)
+    monkeypatch.setattr(protection, "monotonic", clock.monotonic)
     return clock
 
 
