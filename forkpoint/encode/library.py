@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copyreg
+import functools
+import inspect
 import sys
 import types
 from collections import OrderedDict, deque
@@ -186,6 +188,8 @@ def _checked(obj: Any, value: Any, context: Context, shared: dict[str, Any] | No
     function, arguments, *rest = value
     if not callable(function) or not isinstance(arguments, tuple):
         return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
+    if function is copyreg.__newobj__ and arguments == (type(obj),) and _wants_more(type(obj)):  # type: ignore[attr-defined]
+        function = new_by_object
     state, items, pairs, setter = (*rest, None, None, None, None)[:4]
     try:  # an iterator that fails must fail here, not in the pickler
         items, pairs = (iter(list(entries)) if entries is not None else None for entries in (items, pairs))
@@ -246,6 +250,21 @@ def _is_made_by_object(cls: type) -> bool:
         except TypeError:
             return False
     return True
+
+
+@functools.lru_cache(maxsize=256)
+def _wants_more(cls: type) -> bool:
+    """Whether a `__new__` in Python takes more than the class, and nothing says what (importlib.metadata.FastPath)."""
+    new: Any = cls.__new__
+    if isinstance(new, types.BuiltinFunctionType) or not _is_made_by_object(cls):
+        return False
+    try:
+        inspect.signature(new).bind(cls)
+    except TypeError:
+        return True
+    except ValueError:
+        return False
+    return False
 
 
 def by_attributes(obj: Any) -> Any:
