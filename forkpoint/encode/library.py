@@ -188,7 +188,7 @@ def _checked(obj: Any, value: Any, context: Context, shared: dict[str, Any] | No
     function, arguments, *rest = value
     if not callable(function) or not isinstance(arguments, tuple):
         return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
-    if function is copyreg.__newobj__ and arguments == (type(obj),) and _wants_more(type(obj)):  # type: ignore[attr-defined]
+    if function is copyreg.__newobj__ and arguments == (type(obj),) and _wants_more(type(obj)):  # type: ignore[attr-defined,arg-type]
         function = new_by_object
     state, items, pairs, setter = (*rest, None, None, None, None)[:4]
     try:  # an iterator that fails must fail here, not in the pickler
