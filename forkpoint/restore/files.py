@@ -72,7 +72,7 @@ def plan(
     contents: Contents,
     elsewhere: Callable[[str], str] = str,
 ) -> list[Step]:
-    """What has to be done, in order: directories, files, then what is moved aside, deepest paths first.
+    """What has to be done, in order: directories, files, what is moved aside, deepest paths first, then permissions.
 
     `elsewhere` says where a path lies here, when the working directory is another one.
     """
@@ -100,13 +100,14 @@ def plan(
         "write": 1,
         "cut": 1,
         "link": 1,
-        "mode": 2,
         "impossible": 1,
         "leave": 1,
     }
     making = sorted((s for s in steps if s.action in order), key=lambda step: (order[step.action], step.path))
-    removing = [s for s in steps if s.action not in order]
-    return making + sorted(removing, key=lambda step: (step.action == "remove directory", -step.path.count("/")))
+    removing = [s for s in steps if s.action not in order and s.action != "mode"]
+    removing.sort(key=lambda step: (step.action == "remove directory", -step.path.count("/")))
+    modes = [s for s in steps if s.action == "mode"]  # last: one may be of a directory in which nothing changes then
+    return making + removing + sorted(modes, key=lambda step: step.path)
 
 
 def times(
