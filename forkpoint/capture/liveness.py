@@ -1,14 +1,15 @@
-"""Which local variables a function that goes on at some place will never read again.
+"""Which variables of a function, or of a script, that goes on at some place will never be read again.
 
 A loop variable that is assigned before its next use holds an object from the last turn for nothing. Only what bytecode
 says counts: cells belong to other functions too, and a function that looks at its own names by text reads all of them.
+A script's names belong to all functions it defines.
 """
 
 from __future__ import annotations
 
 import opcode
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any, Final
 
@@ -17,17 +18,46 @@ from forkpoint.capture.bytecode import NO_FALL_THROUGH, Instruction, code_map
 from forkpoint.model import CapturedStack
 
 _LOCAL: Final = frozenset(opcode.haslocal)
+_NAME: Final = frozenset({"LOAD_NAME", "DELETE_NAME", "STORE_NAME"})
 _BY_TEXT: Final = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe"})
 
 
-def unread(stack: CapturedStack) -> list[tuple[list[Any], int]]:
-    """(slots of a frame, index) of each local of the captured frames that none of them reads again."""
-    return [
-        (frame.slots, index)
-        for frame in stack.frames
-        for index in sorted(_dead(frame.code, frame.position))
-        if index < len(frame.slots) and frame.slots[index] is not _native.NULL
-    ]
+Unread = tuple[Any, int | str]
+"""Slots of a frame and an index, or the namespace of a script and a name."""
+
+_Touched = Callable[[Instruction], tuple[frozenset[int], frozenset[int]]]
+
+
+def unread(stack: CapturedStack) -> list[Unread]:
+    """Where the variables of the captured frames are that none of them reads again."""
+    found: list[Unread] = []
+    for frame in stack.frames:
+        if frame.local_namespace is frame.namespace is not None:
+            names = (frame.code.co_names[index] for index in sorted(_dead_names(frame.code, frame.position)))
+            found += [(frame.namespace, name) for name in names if name in frame.namespace]
+        else:
+            indexes = sorted(_dead(frame.code, frame.position))
+            slots = frame.slots
+            found += [(slots, at) for at in indexes if at < len(slots) and slots[at] is not _native.NULL]
+    return found
+
+
+def _dead_names(code: CodeType, position: int) -> set[int]:
+    """The same as `_dead` for the names of a script, as indexes of `co_names`."""
+    inner = [each for constant in code.co_consts if isinstance(constant, CodeType) for each in _within(constant)]
+    used = {name for each in inner for name in each.co_names}
+    if (_BY_TEXT | {"globals"}) & {*code.co_names, *used}:
+        return set()
+    stored = {each.arg for each in code_map(code).instructions.values() if each.name == "STORE_NAME"}
+    names = {index for index in stored if code.co_names[index] not in used}
+    return _unread_at(code, position, names, _touched_name)
+
+
+def _within(code: CodeType) -> Iterator[CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _within(constant)
 
 
 def _dead(code: CodeType, position: int) -> set[int]:
@@ -39,12 +69,16 @@ def _dead(code: CodeType, position: int) -> set[int]:
     if _BY_TEXT & {*code.co_names}:
         return set()
     names = {index for index, name in enumerate(code.co_varnames) if name not in code.co_cellvars}
+    return _unread_at(code, position, names, _touched)
+
+
+def _unread_at(code: CodeType, position: int, names: set[int], touched: _Touched) -> set[int]:
     here = code_map(code).at(position)
-    alive = _alive(code)
+    alive = _alive(code, touched)
     return names.difference(*(alive.get(at, ()) for at in (here.index, here.next, *_following(code, here))))
 
 
-def _alive(code: CodeType) -> dict[int, frozenset[int]]:
+def _alive(code: CodeType, touched: _Touched) -> dict[int, frozenset[int]]:
     """The locals that are read at or after each instruction, before anything is assigned to them."""
     instructions = code_map(code).instructions
     alive = dict.fromkeys(instructions, frozenset[int]())
@@ -53,7 +87,7 @@ def _alive(code: CodeType) -> dict[int, frozenset[int]]:
         changed = False
         for index in reversed(instructions):
             instruction = instructions[index]
-            read, assigned = _touched(instruction)
+            read, assigned = touched(instruction)
             after = frozenset().union(*(alive[following] for following in _following(code, instruction)))
             found = read | (after - assigned)
             if found != alive[index]:
@@ -72,6 +106,14 @@ def _following(code: CodeType, instruction: Instruction) -> Iterator[int]:
     handler = found.handler_at(instruction.index)
     if handler is not None:
         yield handler.target
+
+
+def _touched_name(instruction: Instruction) -> tuple[frozenset[int], frozenset[int]]:
+    """The same as `_touched` for a script's names."""
+    if instruction.name not in _NAME:
+        return frozenset(), frozenset()
+    found = frozenset({instruction.arg})
+    return (frozenset(), found) if instruction.name == "STORE_NAME" else (found, frozenset())
 
 
 def _touched(instruction: Instruction) -> tuple[frozenset[int], frozenset[int]]:

@@ -53,14 +53,14 @@ def encode(
     positions: Mapping[int, int] | None = None,
     excluded: Mapping[int, Any] | None = None,
     preview: Preview | None = None,
-    unread: Sequence[tuple[list[Any], int]] = (),
+    unread: Sequence[tuple[Any, int | str]] = (),
 ) -> Encoded:
     """Store the image in `sink`; the pods that restore it.
 
     `named`: see `capture.libraries.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor
     as they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
-    `preview` makes the summaries of variables. `unread`: slots of frames that are saved after all else, so that what is
-    found then, is found nowhere else (`ReduceContext.unread`).
+    `preview` makes the summaries of variables. `unread`: slots of frames and names of scripts that are saved after all
+    else, so that what is found then, is found nowhere else (`ReduceContext.unread`).
     Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.
     Dying inside leaves nothing but chunks that no manifest names.
     """
@@ -86,7 +86,7 @@ def namespace_items(module: Any) -> dict[str, Any]:
     return {key: None if key in SKIPPED_NAMES else value for key, value in list(module.__dict__.items())}
 
 
-def _dump(image: ProgramImage, session: Session, writer: StreamWriter, unread: Sequence[tuple[list[Any], int]]) -> None:
+def _dump(image: ProgramImage, session: Session, writer: StreamWriter, unread: Sequence[tuple[Any, int | str]]) -> None:
     """How strings are made; each variable; the image, in which those are known then; what was postponed while saving
     it, until nothing more is; then the same for unread slots: sections of one stream.
     """
@@ -96,9 +96,10 @@ def _dump(image: ProgramImage, session: Session, writer: StreamWriter, unread: S
     session.filter.divert_texts()
     namespaces = [(module, namespace_items(module)) for module in image.modules]
     session.look_for_identities([*(items for _, items in namespaces), image.stack, image.ambient])
-    values = [(slots, index, slots[index]) for slots, index in unread]
-    for slots, index in unread:
-        slots[index] = _native.NULL
+    values = [(holder, key, holder[key]) for holder, key in unread]
+    listed = {id(module.__dict__): items for module, items in namespaces}
+    for holder, key in unread:
+        holder[key] = listed.get(id(holder), holder)[key] = _native.NULL
     for value, name in paths.roots(image):
         if type(value) not in _IN_PASSING:
             session.saved.append(Saved(name, OBJECTS, writer.length))
@@ -107,9 +108,9 @@ def _dump(image: ProgramImage, session: Session, writer: StreamWriter, unread: S
     pickler.dump((namespaces, tuple(image.imports), image.stack, dict(image.ambient)))
     _dump_postponed(session)
     session.unread = True
-    for slots, index, value in values:
-        slots[index] = value
-        session.later(FINISH, operator.setitem, slots, index, value)
+    for holder, key, value in values:
+        holder[key] = value
+        session.later(FINISH, operator.setitem, holder, key, value)
     _dump_postponed(session)
     pickler.dump(None)
 

@@ -6,6 +6,7 @@ import sys
 import types
 
 import pytest
+from world import World
 
 from forkpoint.encode import late
 
@@ -25,3 +26,12 @@ def test_a_class_attribute_that_only_a_base_class_assigns(monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "late_library", module)
     assert late.is_made_late("late_library", "Base.kept") and late.is_made_late("late_library", "Derived.kept")
     assert not late.is_made_late("late_library", "Derived.other")
+
+
+def test_unread_names_of_a_script_come_back_at_their_place_whatever_refers_to_them() -> None:
+    world = World("first = 1\nout = [2]\nsame = out\nlast = {'of': out}\nalone = ['x']\n")
+    unread = [(vars(world.module), "out"), (vars(world.module), "alone")]
+    back = world.again(unread=unread)
+    assert list(vars(back))[-5:] == ["first", "out", "same", "last", "alone"]
+    assert back.out is back.same is back.last["of"] and back.out == [2] and back.alone == ["x"]
+    assert world.module.out == [2] and world.module.alone == ["x"]  # type: ignore[attr-defined]

@@ -114,3 +114,45 @@ def test_a_place_given_by_the_instruction_before_a_jump_target_reads_what_is_rea
             if following in found.instructions:
                 read, _ = liveness._touched(found.instructions[following])
                 assert not read & dead, (sys.version_info, index)
+
+
+SCRIPT = """
+import time
+def shown():
+    return seen
+class Holder:
+    kept = 1
+for epoch in range(3):
+    out = model(epoch)
+    seen = out + 1
+    late = out * 2
+    train(seen)
+    spare = [late for _ in range(2)]
+    try:
+        found = model(1)
+    except ValueError:
+        del spare
+    train(epoch)
+print(late)
+"""
+
+
+def dead_names(source: str, line: int) -> set[str]:
+    code = compile(source, "script", "exec")
+    lines = {unit: number for start, end, number in code.co_lines() for unit in range(start // 2, end // 2)}
+    at = [each.index for each in bytecode.code_map(code).instructions.values() if lines[each.index] == line]
+    calls = [index for index in at if bytecode.code_map(code).instructions[index].name.startswith("CALL")]
+    found = [{code.co_names[index] for index in liveness._dead_names(code, call)} for call in calls]
+    return set.intersection(*found)
+
+
+def test_names_of_a_script_that_it_assigns_again_before_it_reads_them_are_unread_too() -> None:
+    dead = dead_names(SCRIPT, 11)
+    assert {"out", "found", "Holder", "shown", "time"} <= dead, "which nothing reads any more"
+    assert not dead & {"seen", "late", "epoch", "model", "train"}, "a function reads it, or the script itself"
+    assert not dead_names(SCRIPT, 17) & {"late", "seen"} and {"out", "found", "spare"} & dead_names(SCRIPT, 17)
+
+
+def test_a_script_that_asks_for_its_names_reads_all_of_them() -> None:
+    for asking in ("vars()", "(lambda: globals())()", "exec('print(out)')"):
+        assert dead_names(SCRIPT + f"print({asking})\n", 11) == set()
