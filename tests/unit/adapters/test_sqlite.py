@@ -165,6 +165,6 @@ def test_the_program_s_own_connection_is_not_disturbed_by_being_saved(tmp_path: 
 
 
 def test_a_database_in_memory_may_have_nothing_in_it() -> None:
-    back = again(sqlite3.connect(":memory:"))
+    back = again(connected(":memory:"))
     back.execute("create table points(x)")
     assert back.execute("select count(*) from points").fetchone() == (0,)
