@@ -17,7 +17,6 @@ import random
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ RUNS_MAX = 8
 sys.path.insert(0, str(HERE.parent / "tests" / "crash"))
 
 from harness import Bench, Finding, Program, Ran, Verdict, judge, tail  # noqa: E402
-from kill_loop import NEEDS, VOLATILE, command, importable  # noqa: E402
+from kill_loop import NEEDS, VOLATILE, command, importable, parsed  # noqa: E402
 
 
 def main() -> int:
@@ -61,15 +60,9 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(sorted(NEEDS)))
     parser.add_argument("--points", type=int, default=20, help="restored of each program")
     parser.add_argument("--every", type=float, default=0.15, help="seconds between commits")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the choice of points")
-    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
-    options = parser.parse_args()
-    if unknown := set(options.programs) - set(NEEDS):
-        parser.error(f"no such program: {', '.join(sorted(unknown))}")
-    return options
+    return parsed(parser)
 
 
 def one_program(bench: Bench, options: argparse.Namespace) -> tuple[list[Finding], int]:

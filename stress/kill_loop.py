@@ -105,12 +105,17 @@ def main() -> int:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(sorted(NEEDS)))
     parser.add_argument("--kills", type=int, default=5, help="at least so many kills a program")
     parser.add_argument("--every", type=float, default=0.5, help="seconds between automatic commits")
-    parser.add_argument("--seed", type=int, default=int(time.time()), help="of the kill times; printed at the end")
-    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
     parser.add_argument("--keep", action="store_true", help="keep the scratch directory")
+    return parsed(parser)
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """The options of a loop over these programs: which of them, the seed, the interpreter, and its own."""
+    parser.add_argument("programs", nargs="*", metavar="PROGRAM", help=", ".join(sorted(NEEDS)))
+    parser.add_argument("--seed", type=int, default=int(time.time()), help="of what is random; printed at the end")
+    parser.add_argument("--python", default=sys.executable, help="interpreter under test")
     options = parser.parse_args()
     if unknown := set(options.programs) - set(NEEDS):
         parser.error(f"no such program: {', '.join(sorted(unknown))}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import opcode
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from types import CodeType
 from typing import Any, Final
@@ -18,7 +19,7 @@ from forkpoint.capture.bytecode import NO_FALL_THROUGH, Instruction, code_map
 from forkpoint.model import CapturedStack
 
 _LOCAL: Final = frozenset(opcode.haslocal)
-_NAME: Final = frozenset({"LOAD_NAME", "DELETE_NAME", "STORE_NAME"})
+_ASK_FOR_NAME: Final = frozenset({"LOAD_NAME", "DELETE_NAME"})
 _BY_TEXT: Final = frozenset({"locals", "vars", "eval", "exec", "dir", "_getframe", "currentframe"})
 
 
@@ -31,8 +32,11 @@ _Touched = Callable[[Instruction], tuple[frozenset[int], frozenset[int]]]
 def unread(stack: CapturedStack) -> list[Unread]:
     """Where the variables of the captured frames are that none of them reads again."""
     found: list[Unread] = []
+    namespaces = Counter(id(frame.local_namespace) for frame in stack.frames)
     for frame in stack.frames:
         if frame.local_namespace is frame.namespace is not None:
+            if namespaces[id(frame.namespace)] > 1:  # what `exec` runs there knows nothing of who called it
+                continue
             names = (frame.code.co_names[index] for index in sorted(_dead_names(frame.code, frame.position)))
             found += [(frame.namespace, name) for name in names if name in frame.namespace]
         else:
@@ -110,10 +114,9 @@ def _following(code: CodeType, instruction: Instruction) -> Iterator[int]:
 
 def _touched_name(instruction: Instruction) -> tuple[frozenset[int], frozenset[int]]:
     """The same as `_touched` for a script's names."""
-    if instruction.name not in _NAME:
-        return frozenset(), frozenset()
-    found = frozenset({instruction.arg})
-    return (frozenset(), found) if instruction.name == "STORE_NAME" else (found, frozenset())
+    if instruction.name == "STORE_NAME":
+        return frozenset(), frozenset({instruction.arg})
+    return frozenset({instruction.arg} if instruction.name in _ASK_FOR_NAME else ()), frozenset()
 
 
 def _touched(instruction: Instruction) -> tuple[frozenset[int], frozenset[int]]:

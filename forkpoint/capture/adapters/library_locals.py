@@ -12,9 +12,10 @@ from typing import Any, Final
 from forkpoint.capture import libraries, roots
 from forkpoint.capture.adapters._quiet import Quiet
 
-_ELSEWHERE: Final = frozenset({"anyio", "asyncio", "filelock", "joblib", "multiprocessing", "threadpoolctl", "torch"})
-"""Packages where it is about this process, or where an adapter of its own knows more."""
-_ALSO: Final = frozenset({"sklearn._config"})
+_ELSEWHERE: Final = frozenset(
+    {"anyio", "asyncio", "filelock", "joblib", "multiprocessing", "sklearn._config", "threadpoolctl", "torch"}
+)
+"""Packages and modules where it is about this process, or where an adapter of its own knows more."""
 
 State = list[tuple[str, str, dict[str, Any]]]
 """Module, name, attributes."""
@@ -35,7 +36,7 @@ class _Locals(Quiet):
         return [
             (module, name, attributes)
             for module, name, local in found
-            if module.partition(".")[0] not in _ELSEWHERE and module not in _ALSO and (attributes := _attributes(local))
+            if _ELSEWHERE.isdisjoint({module, module.partition(".")[0]}) and (attributes := _attributes(local))
         ]
 
     def restore(self, state: State) -> None:

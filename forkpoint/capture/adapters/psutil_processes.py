@@ -33,7 +33,8 @@ def make_process(kind: Any, state: Any) -> Any:
 
 def make_own_process(kind: Any, state: Any) -> Any:
     """One of this process."""
-    return make_process(kind, (vars(psutil.Process()) | (state[0] if state else {}), {}))
+    own, slots = state or ({}, {})
+    return make_process(kind, (vars(psutil.Process()) | own, slots))
 
 
 class _Processes(Quiet):

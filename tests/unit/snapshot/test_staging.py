@@ -11,7 +11,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,8 +28,6 @@ from forkpoint.snapshot.reaper import ChildHandle
 PAGE = mmap.PAGESIZE
 MIB = 1 << 20
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-NORESERVE = 0x4000
-"""MAP_NORESERVE, which mmap offers from 3.13 on."""
 GUARD_INSTALL = 102
 """MADV_GUARD_INSTALL (Linux 6.13): pages that fault although /proc/self/maps calls them plain memory."""
 
@@ -309,23 +306,6 @@ def test_memory_that_is_no_buffer_is_staged_while_the_program_rewrites_it(
         kept.learn()
         copied.append(round(forked.staged[1] / (24 * MIB)))
     assert copied == expected
-
-
-def test_room_that_is_larger_than_the_machines_memory_is_not_asked_about_page_by_page() -> None:
-    """A sanitizer's shadow, or the heap that a runtime reserves: a terabyte of page tables takes a second to read."""
-    reserved = mmap.mmap(-1, 1 << 43, flags=PRIVATE | NORESERVE)
-    hot = block(MIB)
-    at = _native.buffer_address(reserved)
-
-    def body(side: forker.ChildSide) -> Report:
-        _native.rewritten_begin()
-        reserved[: 8 * MIB] = hot[:MIB] * 8
-        began = time.monotonic()
-        runs = _native.rewritten_runs()
-        return Report("K", message=f"{time.monotonic() - began < 2} {any(at <= run < at + 8 * MIB for run, _ in runs)}")
-
-    report = forker.fork(body, deadline_seconds=60).wait()
-    assert report is not None and report.message == "True False", report
 
 
 def test_staged_memory_that_the_child_itself_gave_back_is_not_looked_at() -> None:

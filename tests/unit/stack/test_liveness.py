@@ -7,6 +7,7 @@ from types import CodeType
 from typing import Any
 
 from forkpoint.capture import bytecode, liveness
+from forkpoint.model import CapturedStack, FrameRecord, Location
 
 
 def unread(code: CodeType, line: int) -> set[str]:
@@ -156,3 +157,20 @@ def test_names_of_a_script_that_it_assigns_again_before_it_reads_them_are_unread
 def test_a_script_that_asks_for_its_names_reads_all_of_them() -> None:
     for asking in ("vars()", "(lambda: globals())()", "exec('print(out)')"):
         assert dead_names(SCRIPT + f"print({asking})\n", 11) == set()
+
+
+def test_what_a_comprehension_reads_is_read_by_the_script() -> None:
+    source = "for turn in range(3):\n    out = go(1)\n    go(2)\n    kept = [out for _ in go(3)]\n    go(4)\n"
+    assert "out" not in dead_names(source, 3), sys.version_info
+
+
+def test_of_scripts_that_share_a_namespace_neither_knows_what_the_other_reads() -> None:
+    code = compile("go(1)\nout = go(2)\n", "script", "exec")
+    namespace = {"out": 1}
+
+    def frame() -> FrameRecord:
+        where = Location("script", 1, "<module>")
+        return FrameRecord("code", code, None, namespace, namespace, [], 4, {}, None, None, where)
+
+    assert liveness.unread(CapturedStack((frame(),), None, 1000)) == [(namespace, "out")]
+    assert liveness.unread(CapturedStack((frame(), frame()), None, 1000)) == []
