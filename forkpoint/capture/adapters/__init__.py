@@ -96,6 +96,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "exit_functions": "atexit",
     "finalizers": "weakref",
     "signals": "signal",
+    "resource_limits": "resource",
     "torch_workers": "torch.utils.data.dataloader",
     "process_starts": "builtins",
     "process_connections": "multiprocessing.connection",
@@ -105,7 +106,7 @@ LIBRARIES: Final[dict[str, str]] = {
 }
 """File (and adapter name) -> the module that must be loaded for it to matter."""
 
-EARLY: Final = ("environment", "raw_descriptors")
+EARLY: Final = ("environment", "resource_limits", "raw_descriptors")
 """Adapters whose facts are made true before the libraries are imported."""
 
 FORKING: Final = ("torch_workers", "process_pools", "process_executors")

@@ -1,7 +1,8 @@
-"""State outside the objects: environment, working directory, signal handlers, recursion limit, hooks, umask, gc."""
+"""State outside the objects: environment, working directory, signals, recursion and resource limits, hooks, umask, gc."""
 
 import gc
 import os
+import resource
 import signal
 import sys
 
@@ -16,6 +17,8 @@ sys.setrecursionlimit(1234)
 sys.setswitchinterval(0.01)
 gc.set_threshold(500, 5, 5)
 gc.disable()
+files, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(files, 200), most_files))
 heard = []
 
 
@@ -42,6 +45,7 @@ def state():
         gc.isenabled(),
         signal.getsignal(signal.SIGUSR1) is handler,
         signal.getsignal(signal.SIGUSR2),
+        resource.getrlimit(resource.RLIMIT_NOFILE)[0],
         sys.path[-1],
         sys.argv[1:],
         sys.flags.optimize,
@@ -58,6 +62,7 @@ print(heard)
 os.environ["CRASH_OWN"] = "two"
 os.chdir("..")
 gc.enable()
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 4000))
 point()
 print(state())
 signal.raise_signal(signal.SIGUSR1)
