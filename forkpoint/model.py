@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
@@ -248,6 +249,14 @@ class ReduceContext(Protocol):
     def unread(self) -> bool:
         """Is it only held by local variables that no running function reads again before it assigns them?"""
         ...
+
+
+class LibraryObjects(Mapping[int, tuple[str, str]]):
+    """id -> (module, dotted path) of the objects that libraries own: they are named, not copied."""
+
+    @abstractmethod
+    def tell(self, graph_filter: Any) -> None:
+        """Have a `_native.GraphFilter` know them all: a hundred thousand, of which hardly any is asked for its name."""
 
 
 Reducer = Callable[[Any, ReduceContext], Any]

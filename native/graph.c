@@ -118,7 +118,7 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *callback; /* owned */
-    AddressSet registered;
+    RegisteredObjects registered;
     PyObject *texts;      /* owned: interned string -> what stands for it; NULL while these are saved like any other */
     PyObject *identities; /* owned: number that is some object's id() -> what stands for it; NULL for none */
     PyObject *floats;     /* owned: address of a NaN or infinity, which the callback keeps -> what stands for it */
@@ -181,13 +181,13 @@ static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf,
         }
     }
     else if (type == &PyDict_Type) {
-        ask = forkpoint_addresses_has(&self->registered, (uintptr_t)obj) || dict_needs_care(obj);
+        ask = forkpoint_is_registered(&self->registered, (uintptr_t)obj) || dict_needs_care(obj);
     }
     else if (type == &PyList_Type) {
-        ask = forkpoint_addresses_has(&self->registered, (uintptr_t)obj);
+        ask = forkpoint_is_registered(&self->registered, (uintptr_t)obj);
     }
     else if (type == &PySet_Type || type == &PyFrozenSet_Type) {
-        ask = forkpoint_addresses_has(&self->registered, (uintptr_t)obj);
+        ask = forkpoint_is_registered(&self->registered, (uintptr_t)obj);
         if (!ask) {
             int plain = set_is_plain(obj);
             if (plain < 0) {
@@ -202,25 +202,33 @@ static PyObject *filter_call(PyObject *op, PyObject *const *args, size_t nargsf,
     return PyObject_CallOneArg(self->callback, obj);
 }
 
-static PyObject *filter_register(PyObject *op, PyObject *ids)
+static int add_all(AddressSet *set, PyObject *ids)
 {
-    PyObject *iterator = PyObject_GetIter(ids);
-    if (iterator == NULL) {
-        return NULL;
-    }
-    PyObject *item;
-    while ((item = PyIter_Next(iterator)) != NULL) {
+    PyObject *iterator = PyObject_GetIter(ids), *item;
+    int failed = iterator == NULL;
+    while (!failed && (item = PyIter_Next(iterator)) != NULL) {
         void *address = PyLong_AsVoidPtr(item);
         Py_DECREF(item);
-        if ((address == NULL && PyErr_Occurred()) || forkpoint_addresses_add(&((filter_object *)op)->registered, (uintptr_t)address) < 0) {
-            Py_DECREF(iterator);
-            return NULL;
-        }
+        failed = (address == NULL && PyErr_Occurred()) || forkpoint_addresses_add(set, (uintptr_t)address) < 0;
     }
-    Py_DECREF(iterator);
-    if (PyErr_Occurred()) {
+    Py_XDECREF(iterator);
+    return failed || PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *filter_register(PyObject *op, PyObject *ids)
+{
+    return add_all(&((filter_object *)op)->registered.others, ids) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *filter_register_named(PyObject *op, PyObject *args)
+{
+    RegisteredObjects *registered = &((filter_object *)op)->registered;
+    PyObject *named, *excepted;
+    if (!PyArg_ParseTuple(args, "O!O:register_named", &forkpoint_named_type, &named, &excepted) ||
+        add_all(&registered->excepted, excepted) < 0) {
         return NULL;
     }
+    Py_XSETREF(registered->named, Py_NewRef(named));
     Py_RETURN_NONE;
 }
 
@@ -269,7 +277,8 @@ static PyObject *filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
     self->vectorcall = filter_call;
     self->callback = Py_NewRef(callback);
     self->floats = PyDict_New();
-    if (self->floats == NULL || forkpoint_addresses_init(&self->registered) < 0) {
+    if (self->floats == NULL || forkpoint_addresses_init(&self->registered.others) < 0 ||
+        forkpoint_addresses_init(&self->registered.excepted) < 0) {
         Py_DECREF(self);
         return NULL;
     }
@@ -298,12 +307,16 @@ static void filter_dealloc(PyObject *op)
 {
     PyObject_GC_UnTrack(op);
     filter_clear(op);
-    forkpoint_addresses_free(&((filter_object *)op)->registered);
+    forkpoint_addresses_free(&((filter_object *)op)->registered.others);
+    forkpoint_addresses_free(&((filter_object *)op)->registered.excepted);
+    Py_CLEAR(((filter_object *)op)->registered.named);
     Py_TYPE(op)->tp_free(op);
 }
 
 static PyMethodDef filter_methods[] = {
     {"register", filter_register, METH_O, "register(ids): ask the callback about the containers at these addresses"},
+    {"register_named", filter_register_named, METH_VARARGS,
+     "register_named(named, excepted): those of NamedObjects, too, but for these ids"},
     {"divert_texts", filter_divert_texts, METH_NOARGS, "divert_texts(): from now on ask it about interned strings"},
     {"held_identities", filter_held_identities, METH_VARARGS,
      "held_identities(roots, program) -> {number: object}: the numbers below the roots that are id()s of objects there"},

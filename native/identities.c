@@ -9,9 +9,11 @@
 
 #include <internal/pycore_gc.h>
 
+#include <stddef.h>
+
 typedef struct {
     AddressSet seen, numbers;
-    const AddressSet *named;
+    const RegisteredObjects *registered;
     PyObject *program;
     PyObject **pending; /* borrowed objects still to be entered; owned memory */
     size_t count, room;
@@ -37,7 +39,7 @@ static getbufferproc buffer_of(PyObject *obj)
 /* Has it content of the program's? Classes, functions and modules of libraries have not. -1 on failure. */
 static int is_entered(const Search *search, PyObject *obj)
 {
-    if ((!PyObject_IS_GC(obj) && buffer_of(obj) == NULL) || PyModule_Check(obj) || forkpoint_addresses_has(search->named, (uintptr_t)obj)) {
+    if ((!PyObject_IS_GC(obj) && buffer_of(obj) == NULL) || PyModule_Check(obj) || forkpoint_is_registered(search->registered, (uintptr_t)obj)) {
         return 0;
     }
     return PyType_Check(obj) || PyFunction_Check(obj) ? forkpoint_is_programs(obj, search->program) : 1;
@@ -132,6 +134,33 @@ static int put(PyObject *found, uintptr_t address)
     return status;
 }
 
+/* By what lies there: a class, a function, a module, or an instance of a class of Python, which a module can be. */
+static int looks_callable(uintptr_t address)
+{
+    PyTypeObject *type = NULL;
+    unsigned long flags = 0;
+    return forkpoint_read_memory(&type, address + offsetof(PyObject, ob_type), sizeof type) == 0
+           && forkpoint_read_memory(&flags, (uintptr_t)type + offsetof(PyTypeObject, tp_flags), sizeof flags) == 0
+           && (type == &PyFunction_Type || type == &PyModule_Type
+               || (flags & (Py_TPFLAGS_TYPE_SUBCLASS | Py_TPFLAGS_HEAPTYPE)) != 0);
+}
+
+enum { LOOKED_AT_MAX = 1000 };
+
+/* Clocks and sizes look like addresses: to walk over all objects for a few of them costs more than all else here. */
+static int may_match_callables(const AddressSet *numbers)
+{
+    if (numbers->used > LOOKED_AT_MAX) {
+        return 1;
+    }
+    for (size_t i = 0; i <= numbers->mask; i++) {
+        if (numbers->table[i] != 0 && looks_callable(numbers->table[i])) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Classes, functions and modules: what lies below the roots need not lead to one that is only compared with. */
 static int match_callables(const Search *search, PyGC_Head *head, PyObject *found)
 {
@@ -150,9 +179,12 @@ static int match(const Search *search, PyObject *found)
     for (size_t i = 0; i <= search->numbers.mask; i++) {
         uintptr_t address = search->numbers.table[i];
         if (address != 0 && (forkpoint_addresses_has(&search->seen, address) ||
-                             forkpoint_addresses_has(search->named, address)) && put(found, address) < 0) {
+                             forkpoint_is_registered(search->registered, address)) && put(found, address) < 0) {
             return -1;
         }
+    }
+    if (!may_match_callables(&search->numbers)) {
+        return 0;
     }
     struct _gc_runtime_state *gc = &PyThreadState_Get()->interp->gc;
     for (int i = 0; i < NUM_GENERATIONS; i++) {
@@ -163,9 +195,9 @@ static int match(const Search *search, PyObject *found)
     return match_callables(search, &gc->permanent_generation.head, found);
 }
 
-PyObject *forkpoint_held_identities(PyObject *roots, const AddressSet *named, PyObject *program)
+PyObject *forkpoint_held_identities(PyObject *roots, const RegisteredObjects *registered, PyObject *program)
 {
-    Search search = {.named = named, .program = program};
+    Search search = {.registered = registered, .program = program};
     PyObject *found = PyDict_New();
     int status = found == NULL || forkpoint_addresses_init(&search.seen) < 0 ||
                          forkpoint_addresses_init(&search.numbers) < 0 || walk(&search, roots) < 0

@@ -24,8 +24,6 @@ typedef struct {
     size_t mask;
 } named_object;
 
-static PyTypeObject named_type;
-
 static size_t slot_of(const named_object *self, uintptr_t value)
 {
     size_t i = (size_t)((value >> 4) * 0x9e3779b97f4a7c15ULL >> 20) & self->mask;
@@ -59,7 +57,7 @@ static int grow(named_object *self)
 
 PyObject *forkpoint_named_new(PyObject *modules)
 {
-    named_object *self = (named_object *)named_type.tp_alloc(&named_type, 0);
+    named_object *self = (named_object *)forkpoint_named_type.tp_alloc(&forkpoint_named_type, 0);
     if (self == NULL) {
         return NULL;
     }
@@ -87,6 +85,12 @@ int forkpoint_named_add(PyObject *named, PyObject *value, PyObject *holder, Py_s
     self->records[self->count++] = (record){(uintptr_t)value, (uintptr_t)holder, cls, module};
     self->table[at] = (uint32_t)self->count;
     return 0;
+}
+
+int forkpoint_named_has(PyObject *named, uintptr_t address)
+{
+    const named_object *self = (const named_object *)named;
+    return self->table[slot_of(self, address)] != 0;
 }
 
 /* The first text under which a namespace holds what is at this address: borrowed, or NULL. */
@@ -187,7 +191,7 @@ static PyMethodDef named_methods[] = {
 };
 
 /* It holds namespaces, which hold it only while somebody looks at it: no part in cyclic collection. */
-static PyTypeObject named_type = {
+PyTypeObject forkpoint_named_type = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "forkpoint._native.NamedObjects",
     .tp_basicsize = sizeof(named_object),
@@ -201,5 +205,5 @@ PyMethodDef forkpoint_named_methods[] = {{NULL, NULL, 0, NULL}};
 
 int forkpoint_named_init(PyObject *module)
 {
-    return PyType_Ready(&named_type) < 0 || PyModule_AddObjectRef(module, "NamedObjects", (PyObject *)&named_type) < 0 ? -1 : 0;
+    return PyType_Ready(&forkpoint_named_type) < 0 || PyModule_AddObjectRef(module, "NamedObjects", (PyObject *)&forkpoint_named_type) < 0 ? -1 : 0;
 }

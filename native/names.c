@@ -93,7 +93,8 @@ static PyObject *whereabouts(PyObject *Py_UNUSED(self), PyObject *args)
     Py_ssize_t position = 0;
     while (is_callable(obj) && next_namespace(modules, &position, &name, &module, &namespace)) {
         Py_ssize_t within = 0;
-        while (index_in(own, module) < 0 && PyDict_Next(namespace, &within, &key, &value)) {
+        int is_library = index_in(own, module) < 0;
+        while (is_library && PyDict_Next(namespace, &within, &key, &value)) {
             if (value == obj && PyUnicode_CheckExact(key)) {
                 return PyTuple_Pack(2, name, key);
             }

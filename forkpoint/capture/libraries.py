@@ -13,7 +13,7 @@ import os
 import sys
 import types
 from abc import ABCMeta
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -23,6 +23,7 @@ from forkpoint import _native
 from forkpoint.capture import assignments
 from forkpoint.capture.assignments import Assigned
 from forkpoint.capture.roots import Roots
+from forkpoint.model import LibraryObjects
 
 _ATOMS: Final = {
     type(None),
@@ -199,7 +200,7 @@ def _not_named() -> set[type]:
     return _ATOMS | {kind for kind in found if isinstance(kind, type)}
 
 
-class Named(Mapping[int, tuple[str, str]]):
+class Named(LibraryObjects):
     """id -> (module, dotted path) of what libraries own: objects of their modules' and classes' namespaces.
 
     Functions, classes and modules are not in it (they carry their own names), nor are atoms, nor what the program put
@@ -244,6 +245,11 @@ class Named(Mapping[int, tuple[str, str]]):
 
     def __len__(self) -> int:
         return len(list(iter(self)))
+
+    def tell(self, graph_filter: _native.GraphFilter) -> None:
+        """See `model.LibraryObjects`."""
+        graph_filter.register(self._before)
+        graph_filter.register_named(self._found, self._left)
 
 
 def _is_at(place: tuple[str, str], owner: Any, name: str) -> bool:

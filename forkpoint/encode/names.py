@@ -9,11 +9,12 @@ import itertools
 import operator
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 from forkpoint import _native
+from forkpoint.model import LibraryObjects
 
 _SAMPLES: Final[tuple[Any, ...]] = ([], (), "", "é", b"", bytearray(), range(0), range(1 << 70), set(), deque())
 
@@ -83,7 +84,7 @@ def _is_defined_at(module: Any, path: str, function: FunctionType) -> bool:
 class Names:
     """Paths of the objects that libraries own."""
 
-    def __init__(self, by_value: Collection[Any], named: Mapping[int, tuple[str, str]]) -> None:
+    def __init__(self, by_value: Collection[Any], named: LibraryObjects) -> None:
         self.by_value = {module.__name__ for module in by_value} | {"__main__"}
         self._own = tuple(by_value)
         self.named = named

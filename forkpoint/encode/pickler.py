@@ -15,7 +15,17 @@ from forkpoint.encode.reducers import FINISH, REGISTERED
 from forkpoint.encode.session import Session
 from forkpoint.encode.tombstones import inscribe
 from forkpoint.encode.unframed import Unframed
-from forkpoint.model import UNNAMED, ChunkSink, Encoded, ProgramImage, Reducer, Saved, Tombstone, Variable
+from forkpoint.model import (
+    UNNAMED,
+    ChunkSink,
+    Encoded,
+    LibraryObjects,
+    ProgramImage,
+    Reducer,
+    Saved,
+    Tombstone,
+    Variable,
+)
 
 SKIPPED_NAMES: Final = frozenset({"__builtins__", "__loader__", "__spec__", "__cached__"})
 """Names of a module's namespace that the restoring process makes."""
@@ -47,7 +57,7 @@ def prepare() -> None:
 def encode(
     image: ProgramImage,
     *,
-    named: Mapping[int, tuple[str, str]],
+    named: LibraryObjects,
     reducers: Mapping[type, Reducer],
     sink: ChunkSink,
     positions: Mapping[int, int] | None = None,

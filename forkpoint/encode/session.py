@@ -24,7 +24,7 @@ from forkpoint.encode.tombstones import make
 from forkpoint.errors import Refused
 from forkpoint.kinds import module_of
 from forkpoint.limits import BUFFER_BYTES_MIN
-from forkpoint.model import EXCLUDED, ChunkSink, FrameRecord, Pod, ProgramImage, Reducer, Saved
+from forkpoint.model import EXCLUDED, ChunkSink, FrameRecord, LibraryObjects, Pod, ProgramImage, Reducer, Saved
 
 
 class Diverted:
@@ -51,7 +51,7 @@ class Session:
     def __init__(
         self,
         image: ProgramImage,
-        named: Mapping[int, tuple[str, str]],
+        named: LibraryObjects,
         reducers: Mapping[type, Reducer],
         sink: ChunkSink,
         positions: Mapping[int, int],
@@ -78,7 +78,7 @@ class Session:
         self.postponed: list[tuple[Any, ...]] = []
         self.absent: list[tuple[Any, Any, str]] = []
         self.filter = _native.GraphFilter(self._divert)
-        self.filter.register(self._names.named)
+        named.tell(self.filter)
         self.filter.register(self._names.namespaces)
         self.filter.register(excluded)
 
