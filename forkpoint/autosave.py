@@ -34,6 +34,11 @@ def next_interval(every: float | None, cost_seconds: float, child_seconds: float
     return min(max(wanted, limits.AUTO_SECONDS_MIN), limits.AUTO_SECONDS_MAX)
 
 
+def retry_seconds(times: int, child_seconds: float) -> float:
+    """How soon to try again after `times` children in a row have come to nothing, the last after `child_seconds`."""
+    return max(child_seconds, limits.RETRY_SECONDS_MAX) * limits.RETRY_GROWTH ** min(times, limits.RETRIES_COUNTED_MAX)
+
+
 class Autosave:
     """Takes commits of `engine` by the clock."""
 
@@ -93,6 +98,12 @@ class Autosave:
             self._disarm()
             self._postpone()
 
+    def in_vain(self, times: int, seconds: float) -> None:
+        """A child at work for `seconds` has found that there was no commit point, the last of `times` in a row:
+        another is looked for before a whole interval has passed, but later each time.
+        """
+        self._due = min(self._due, monotonic() + retry_seconds(times, seconds))
+
     def _postpone(self) -> None:
         """A commit was taken: the next one is due an interval from now."""
         totals = self._engine.totals
@@ -101,7 +112,14 @@ class Autosave:
         self._engine.protection.interval(self._interval)
         self._due = monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
-        _native.ticks_interval(self._interval)
+        self._rest()
+
+    def _rest(self) -> None:
+        """No tick until a commit is due; but while a child is at work its end is looked for, so that a failure is told,
+        and another place tried, soon.
+        """
+        left = max(self._due - monotonic(), limits.RETRY_SECONDS_MIN)
+        _native.ticks_interval(min(left, limits.CHILD_LOOK_SECONDS) if self._engine.busy else left)
 
     def _tick(self) -> None:
         """Runs in the main thread between two bytecodes of whatever code is running there."""
@@ -131,10 +149,7 @@ class Autosave:
         now = monotonic()
         self._engine.protection.look()
         if now < self._due:
-            # While a child is at work its end is looked for, so that a failure is told soon.
-            _native.ticks_interval(
-                min(self._due - now, limits.CHILD_LOOK_SECONDS) if self._engine.busy else self._due - now
-            )
+            self._rest()
             return
         self._pause = min(self._pause * limits.RETRY_GROWTH, limits.RETRY_SECONDS_MAX)
         _native.ticks_interval(self._pause)

@@ -11,7 +11,7 @@ import datetime
 import os
 import sys
 from collections.abc import Callable, Iterable
-from time import perf_counter
+from time import monotonic, perf_counter
 from types import CodeType
 
 from forkpoint import ending, errors, faultpoints, limits, moved, registry, secrecy
@@ -28,6 +28,7 @@ from forkpoint.capture import (
     roots,
     stack,
     threads,
+    unfinished,
 )
 from forkpoint.capture.adapters import raw_descriptors
 from forkpoint.commit import Moment, Writing, write
@@ -81,6 +82,8 @@ class Engine:
         self._child: forker.ChildHandle | None = None
         self._point = ""
         self._place = ""
+        self._forked = 0.0
+        self._in_vain = 0  # children in a row that found no commit point
         self._reports: dict[str, Report] = {}
         self._status: tuple[int, bool] = (0, True)
         committer.prepare(encrypted=store.encrypted)
@@ -233,6 +236,7 @@ class Engine:
         child.publish(wait=waited - began, capture=captured - waited, fork=ended - captured, stop=ended - waited)
         faultpoints.reach("program.forked")
         self._burden.begin()
+        self._forked = monotonic()
         self.protection.begun()
         self._child, self._point, self._place = child, point, str(moment.stack.location)
         self.totals.stop_seconds = ended - waited
@@ -251,6 +255,8 @@ class Engine:
     ) -> Moment:
         """Read what a fork does not freeze. No walk of the object graph, no I/O but flushing the program's output."""
         captured = stack.capture(mode, destination=destination)
+        if trigger != "explicit":
+            unfinished.look(captured, registry.excluded(captured), registry.adapters)
         stdout.flush()
         opened = descriptors.opened({self._lease.fd})
         found = roots.find()
@@ -318,11 +324,15 @@ class Engine:
             self.losses.learn(self._point, report.message)
             self._staging.learn()
             self._files.look_for_unseen()
+            self._in_vain = 0
         elif report.status == "N":
             self.obstacles.note(Refusal(report.message, self._place))
             mappings.look_again()
             if report.seq >= 0:
                 self.places.avoid(self._codes[report.seq])
+            self._in_vain += 1
+            if self._trigger is not None:
+                self._trigger.in_vain(self._in_vain, monotonic() - self._forked)
         else:
             if report.status == "?":
                 self._staging.give_up()

@@ -85,7 +85,7 @@ AUTO_SECONDS_MIN: Final = 1.0
 AUTO_SECONDS_MAX: Final = 300.0
 """The longest automatic interval: five minutes is what a person accepts to lose."""
 
-CHILD_LOOK_SECONDS: Final = 0.5
+CHILD_LOOK_SECONDS: Final = 0.2
 """How often a child at work is looked at between commits: its failure is told that soon."""
 
 RETRY_SECONDS_MIN: Final = 0.005
@@ -96,6 +96,9 @@ RETRY_SECONDS_MAX: Final = 0.1
 
 RETRY_GROWTH: Final = 1.5
 """How the pause between two looks grows: a program that is long in one C call is not asked in vain."""
+
+RETRIES_COUNTED_MAX: Final = 20
+"""After so many children in a row that came to nothing the pause before the next grows no more."""
 
 REFUSED_SECONDS_MAX: Final = 5.0
 """After a SIGTERM, a program with a handler of its own is kept waiting no longer while every look is refused."""

@@ -126,6 +126,11 @@ def inside() -> tuple[CodeType, ...]:
     return tuple(code for adapter in _loaded.values() for code in getattr(adapter, "inside", ()))
 
 
+def unfinished() -> list[Any]:
+    """What to ask of each variable before a fork (`capture.unfinished`): adapters know what can be halfway."""
+    return [adapter.unfinished for adapter in _loaded.values() if hasattr(adapter, "unfinished")]
+
+
 def standing() -> str:
     """What keeps any commit from being taken now, wherever in its stack the program is; "" for nothing known.
 

@@ -33,6 +33,27 @@ def test_a_commit_the_program_takes_itself_counts_for_the_interval(make):
     assert {p["trigger"] for p in here.json("log")["runs"][0]["points"]} == {"explicit"}
 
 
+def test_after_a_child_that_came_to_nothing_another_is_tried_before_the_interval_is_over(make):
+    here = make("""
+        import socket, time
+
+        def work():
+            held = socket.socket()
+            time.sleep(0.05)
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                sum(range(1000))
+            held.close()
+
+        end = time.monotonic() + 6
+        while time.monotonic() < end:
+            work()
+    """)
+    assert here.run("--every", "3.1").status == 0
+    points = here.json("log")["runs"][0]["points"]
+    assert points and all(point["complete"] for point in points), points
+
+
 def test_require_within_stops_a_program_that_cannot_be_protected_and_says_why(make):
     here = make("""
         import threading, time

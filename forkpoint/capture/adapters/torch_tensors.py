@@ -338,5 +338,9 @@ class _Tensors(Quiet):
             torch.iinfo: reduce_limits,
         }
 
+    def unfinished(self, value: Any, name: str) -> Refused | None:
+        """An open graph (`capture.unfinished`)."""
+        return _torch_graphs.unfinished(value, name)
+
 
 ADAPTER = _Tensors()

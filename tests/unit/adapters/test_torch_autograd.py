@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch")
 from in_memory import again, dumps
 from torch import nn
 
+from forkpoint.capture.adapters.torch_tensors import ADAPTER
 from forkpoint.errors import Refused
 
 AGAIN = "backward through the graph a second time"
@@ -118,6 +119,44 @@ def test_an_open_graph_makes_the_commit_wait_naming_the_tensor(half: str) -> Non
     held = {"logits": logits}
     with pytest.raises(Refused, match=r"open autograd graph: logits \(3, grad_fn="):
         dumps(held)
+
+
+@pytest.mark.parametrize("half", ["forward", "retained", "no saved tensors", "one path of two"])
+def test_the_program_sees_an_open_graph_as_the_child_does(half: str) -> None:
+    w = torch.ones(3, requires_grad=True)
+    logits = w * w
+    if half == "retained":
+        logits.sum().backward(retain_graph=True)
+    elif half == "no saved tensors":
+        logits = w + 1
+    elif half == "one path of two":
+        logits.sum().backward()
+        logits = logits + w.exp()
+    held = {"logits": logits}
+    with pytest.raises(Refused) as child:
+        dumps(held)
+    seen = ADAPTER.unfinished(logits, "logits")
+    assert seen is not None and seen.reason == child.value.reason
+
+
+def test_the_program_lets_pass_what_is_spent_or_has_no_graph() -> None:
+    w, out, loss = spent_loss()
+    for value in (w, w.detach(), out, loss, loss + w.grad.sum(), 1.0, nn.Linear(2, 2)):
+        assert ADAPTER.unfinished(value, "value") is None
+    deep = w
+    for _ in range(2000):
+        deep = deep * 1.0
+    assert ADAPTER.unfinished(deep, "deep") is None, "that is the child's to find out"
+
+
+def test_the_program_never_runs_code_that_unpacks_a_graph() -> None:
+    def fail(_: Any) -> Any:
+        raise AssertionError("recomputed")
+
+    w = torch.ones(3, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t, fail):
+        out = w * w
+    assert ADAPTER.unfinished(out, "out") is not None
 
 
 def test_looking_at_a_graph_never_runs_code_that_unpacks_it() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forkpoint import limits
-from forkpoint.autosave import next_interval
+from forkpoint.autosave import next_interval, retry_seconds
 from forkpoint.ending import Totals
 from forkpoint.report import Report
 from forkpoint.snapshot import forker
@@ -77,6 +77,13 @@ def test_auto_keeps_the_cost_within_its_share(cost: float, child: float, share: 
     if interval < limits.AUTO_SECONDS_MAX:
         assert cost <= share * interval * 1.000001 and 2 * child <= interval * 1.000001
     assert next_interval(0.2, cost, child, share) == 0.2
+
+
+def test_after_children_that_came_to_nothing_the_next_try_is_soon_and_then_later() -> None:
+    pauses = [retry_seconds(times, 0.02) for times in range(1, 100)]
+    assert pauses[0] == pytest.approx(limits.RETRY_SECONDS_MAX * limits.RETRY_GROWTH)
+    assert pauses == sorted(pauses) and pauses[-1] == pauses[-2] < 1000
+    assert retry_seconds(1, 10.0) == pytest.approx(15.0), "a child that took long costs more"
 
 
 def test_the_cost_is_the_stop_and_what_came_after_it_and_follows_slowly() -> None:
