@@ -1,14 +1,17 @@
 """Entries that `os.scandir` gave, as `Path.rglob` and sorting a directory keep them: looked for again, by their names.
 
-What they have remembered of a file (`stat()` asks once) is asked anew, of the file as it was put back.
+What they have remembered of a file (`stat()` asks once) is asked anew, of the file as it was put back. Those of a
+directory that was given as a descriptor go on asking through that number.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from forkpoint import _native
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import ReduceContext, Reducer
 
@@ -16,11 +19,18 @@ _listed: dict[str | bytes, dict[str | bytes, Any]] = {}
 """Directories that were looked through while this restore point is rebuilt."""
 
 
-class Gone:
-    """What an entry said that is in its directory no more."""
+_DESCRIPTOR_AT: Final = 64
+"""Where an entry has the descriptor of its directory, an int (Modules/posixmodule.c, DirEntry.dir_fd)."""
 
-    def __init__(self, name: Any, path: Any, inode: int, kind: tuple[bool, bool, bool]) -> None:
+
+class Remembered:
+    """What an entry said that is in its directory no more, or whose directory (`descriptor`) nobody has opened yet."""
+
+    def __init__(
+        self, name: Any, path: Any, inode: int, kind: tuple[bool, bool, bool], descriptor: int | None = None
+    ) -> None:
         self.name, self.path = name, path
+        self._descriptor = descriptor
         self._inode = inode
         self._is_dir, self._is_file, self._is_symlink = kind
 
@@ -52,13 +62,18 @@ class Gone:
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
         """Of what is there now. Raises FileNotFoundError, as an entry does whose file has gone."""
-        return os.stat(self.path, follow_symlinks=follow_symlinks)
+        return os.stat(self.path, dir_fd=self._descriptor, follow_symlinks=follow_symlinks)
 
 
 def reduce_entry(entry: Any, context: ReduceContext) -> Any:
     """By its path; with what can be asked without its file."""
     kind = entry.is_dir(), entry.is_file(), entry.is_symlink()
-    return make_entry, (entry.name, entry.path, entry.inode(), kind)
+    said = entry.name, entry.path, entry.inode(), kind
+    return (Remembered, (*said, _descriptor(entry))) if entry.path == entry.name else (make_entry, said)
+
+
+def _descriptor(entry: Any) -> int:
+    return int.from_bytes(_native.memory_read(id(entry) + _DESCRIPTOR_AT, 4), sys.byteorder, signed=True)
 
 
 def make_entry(name: Any, path: Any, inode: int, kind: tuple[bool, bool, bool]) -> Any:
@@ -67,12 +82,12 @@ def make_entry(name: Any, path: Any, inode: int, kind: tuple[bool, bool, bool]) 
     if folder not in _listed:
         _listed[folder] = {}
         try:
-            with os.scandir(folder or os.curdir) as entries:
+            with os.scandir(folder) as entries:
                 _listed[folder] = {entry.name: entry for entry in entries}
         except OSError:
             pass
     found = _listed[folder].get(name)
-    return found if found is not None and found.path == path else Gone(name, path, inode, kind)
+    return found if found is not None and found.path == path else Remembered(name, path, inode, kind)
 
 
 class _Entries(Quiet):

@@ -34,3 +34,14 @@ print(first, first.is_file(), first.is_dir(), os.path.exists(first))
 for folder, folders, files in os.walk("data"):
     point()
     print(folder, sorted(folders), sorted(files), tracemalloc.is_tracing(), tracemalloc.get_traceback_limit())
+
+number = os.open("data/a", os.O_RDONLY)
+Path("0.txt").write_text("not this one, which has the same name")
+by_number = sorted(os.scandir(number), key=lambda entry: entry.name)
+for entry in by_number:
+    point()
+    print(entry, entry.path, entry.is_dir(), entry.is_file(), entry.stat().st_size if entry.is_file() else None)
+os.close(number)
+for folder, folders, files, number in os.fwalk("data"):
+    point()
+    print(folder, sorted(folders), sorted(files), sorted(os.stat(name, dir_fd=number).st_size for name in files))

@@ -1,4 +1,4 @@
-"""What would keep a commit waiting is seen before the fork where a variable holds it that is read again, and only there."""
+"""What would keep a commit waiting is seen before the fork where a variable holds it that is read again, only there."""
 
 from __future__ import annotations
 
