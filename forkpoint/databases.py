@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import os
+import struct
 from typing import Final
 
 HEADER: Final = b"SQLite format 3\0"
@@ -12,8 +14,11 @@ ABSENT: Final = "absent"
 _HEAD_BYTES: Final = 100
 """The database header, which counts the changes (sqlite.org/fileformat2.html)."""
 
-_WAL_HEAD_BYTES: Final = 32
-"""The head of a WAL, whose salts change whenever it begins anew; in between it grows with each commit."""
+_WAL_HEAD: Final = struct.Struct(">8xI4x8s8x")
+"""Page size, and salts, which change whenever the WAL begins anew (sqlite.org/fileformat2.html, section 4.1)."""
+
+_FRAME_HEAD: Final = struct.Struct(">8x8s8x")
+"""The salts again, between what page it is and the sum of all frames so far."""
 
 
 def is_database(path: str) -> bool:
@@ -39,11 +44,36 @@ def mark(path: str, fd: int | None = None) -> str:
         size = os.stat(path).st_size
     except OSError:
         return ABSENT
+    return f"{size} {head.hex()} {_wal_mark(path)}"
+
+
+def stamp(path: str, fd: int | None = None) -> str:
+    """As `mark`; also another text after a commit that wrote over what a rollback had left in the WAL. It means nothing
+    to another process: the file may have been copied meanwhile.
+    """
     try:
-        wal = f"{os.stat(f'{path}-wal').st_size} {_head(f'{path}-wal', _WAL_HEAD_BYTES).hex()}"
+        written = os.stat(f"{path}-wal").st_mtime_ns
     except OSError:
-        wal = "0"
-    return f"{size} {head.hex()} {wal}"
+        written = 0
+    return f"{mark(path, fd)} {written}"
+
+
+def _wal_mark(path: str) -> str:
+    """The head of the WAL, how many frames it has since it began anew, and the head of the last of these."""
+    try:
+        with open(f"{path}-wal", "rb", buffering=0) as wal:
+            head = wal.read(_WAL_HEAD.size)
+            page, salts = _WAL_HEAD.unpack(head)
+            length = _FRAME_HEAD.size + page
+
+            def frame(number: int) -> bytes:
+                return os.pread(wal.fileno(), _FRAME_HEAD.size, _WAL_HEAD.size + number * length)
+
+            frames = range((os.fstat(wal.fileno()).st_size - _WAL_HEAD.size) // length)
+            count = bisect.bisect_left(frames, True, key=lambda number: _FRAME_HEAD.unpack(frame(number))[0] != salts)
+            return f"{head.hex()} {count} {frame(count - 1).hex() if count else ''}"
+    except (OSError, struct.error):
+        return "0"
 
 
 def _head(path: str, size: int) -> bytes:

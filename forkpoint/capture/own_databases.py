@@ -55,14 +55,15 @@ class OwnDatabases:
             fd = files[path].fd if path in files else None
             marks[path] = now = databases.mark(path, fd)
             if now not in (first, databases.ABSENT):
-                held |= self._content(path, now, files, READ_AT_COMMIT_BYTES_MAX - sum(map(len, held.values())))
+                stamp = databases.stamp(path, fd)
+                held |= self._content(path, stamp, files, READ_AT_COMMIT_BYTES_MAX - sum(map(len, held.values())))
         return marks, held
 
-    def _content(self, path: str, mark: str, files: Mapping[str, OpenFile], most: int) -> dict[str, bytes]:
+    def _content(self, path: str, stamp: str, files: Mapping[str, OpenFile], most: int) -> dict[str, bytes]:
         """Database and WAL; nothing where they are too large, or somebody is in a transaction."""
         known = self._last.get(path)
-        if known is None or known[0] != mark:
-            known = mark, _read(path, files, most)
+        if known is None or known[0] != stamp:
+            known = stamp, _read(path, files, most)
             self._last[path] = known
         return known[1]
 

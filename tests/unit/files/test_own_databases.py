@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from forkpoint import databases
 from forkpoint.capture import descriptors, own_databases
 from forkpoint.capture.own_databases import OwnDatabases
 
@@ -90,3 +91,39 @@ def test_one_that_is_too_large_is_left_to_itself(
     monkeypatch.setattr(own_databases, "READ_AT_COMMIT_BYTES_MAX", 4096)
     assert held(seen) == []
     assert set(seen.at_commit(descriptors.opened(()))[0]) == {path}
+
+
+def test_each_commit_is_seen_once_the_wal_has_begun_anew_and_grows_no_more(
+    path: str, database: sqlite3.Connection
+) -> None:
+    database.isolation_level = None
+    database.execute("pragma journal_mode=wal")
+    database.execute("create table blobs (i integer primary key, b)")
+    seen = OwnDatabases([path])
+    wal = Path(f"{path}-wal")
+    sizes, contents, marks = [], [], []
+    for number in range(1300):
+        database.execute("insert into blobs values (?, ?)", (number, bytes(1900)))
+        if number > 1100:
+            marks.append(databases.mark(path))
+            contents.append(seen.at_commit(descriptors.opened(()))[1][str(wal)])
+            sizes.append(wal.stat().st_size)
+    assert len(set(sizes)) < 10, "the WAL has begun anew, and its size tells nothing"
+    assert len(set(marks)) == len(set(contents)) == len(contents)
+
+
+def test_a_commit_over_what_a_rollback_left_in_the_wal_is_seen(path: str, database: sqlite3.Connection) -> None:
+    database.isolation_level = None
+    database.execute("pragma journal_mode=wal")
+    database.execute("pragma cache_size=1")
+    database.execute("create table blobs (i integer primary key, b)")
+    seen = OwnDatabases([path])
+    database.execute("begin")
+    for number in range(200):
+        database.execute("insert into blobs values (?, ?)", (number, bytes(1900)))
+    database.execute("rollback")
+    contents = []
+    for number in range(3):
+        database.execute("insert into blobs values (?, ?)", (number, bytes(10)))
+        contents.append(seen.at_commit(descriptors.opened(()))[1][f"{path}-wal"])
+    assert len(set(contents)) == 3
