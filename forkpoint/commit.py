@@ -90,7 +90,7 @@ def write(side: forker.ChildSide, at: Writing, moment: Moment) -> Report:
         named=libraries.named(moment.found),
         reducers=reducers,
         sink=packing,
-        positions={file.fd: file.offset for file in moment.opened},
+        opened={file.fd: (file.path, file.offset) for file in moment.opened},
         excluded=registry.excluded(moment.stack),
         preview=preview.preview,
     )

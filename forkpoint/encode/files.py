@@ -21,6 +21,8 @@ _ONCE: Final = os.O_TRUNC | os.O_EXCL
 _DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
 """The same on every machine, and without a position."""
 
+_DELETED: Final = " (deleted)"
+
 _OF_A_PROCESS: Final = re.compile(r"/proc/\d+/")
 """What /proc/self leads to as well: threadpoolctl reads its maps line by line."""
 
@@ -63,26 +65,33 @@ def closed_raw(kind: Any, mode: str) -> Any:
     return raw
 
 
-def _path(raw: Any) -> str | None:
-    """The path behind a descriptor, if it is a regular file that still has one, or a device like /dev/null."""
+def _path(raw: Any, context: Context) -> str | None:
+    """The path behind a descriptor, if it is a regular file that has one, or a device like /dev/null."""
     number = raw.fileno()
+    noted = context.opened_as(number)
+    if noted is not None and noted[0].startswith("/"):  # the program may have renamed it since the fork
+        return None if noted[0].endswith(_DELETED) else _lasting(noted[0])
     try:
         path = os.readlink(f"/proc/self/fd/{number}")
     except FileNotFoundError:  # a child has only what leads to a path
         return None
     if not stat.S_ISREG(os.fstat(number).st_mode) and path not in _DEVICES:
         return None
+    return _lasting(path) if os.path.exists(path) else None
+
+
+def _lasting(path: str) -> str:
     if _OF_A_PROCESS.match(path):
         raise Refused(
             f"{path} is being read, which tells of a process that will be gone", hint="commits wait for its end"
         )
-    return path if os.path.exists(path) else None
+    return path
 
 
 def _position(raw: Any, context: Context) -> int:
     """Where the descriptor stood at the fork: the program may have moved it on since, being shared."""
-    noted = context.position_of(raw.fileno())
-    return noted if noted is not None else os.lseek(raw.fileno(), 0, os.SEEK_CUR)
+    noted = context.opened_as(raw.fileno())
+    return noted[1] if noted is not None else os.lseek(raw.fileno(), 0, os.SEEK_CUR)
 
 
 @reduces(_io.FileIO, subclasses=True)
@@ -91,7 +100,7 @@ def _reduce_raw(obj: Any, context: Context) -> Any:
     if obj.closed:
         return closed_raw, (type(obj), obj.mode), attributes, None, None, _native.instance_fill
     try:
-        path = _path(obj)
+        path = _path(obj, context)
     except OSError as error:
         return context.tombstone(obj, f"its descriptor cannot be read: {error}")
     if path is None:
@@ -125,7 +134,7 @@ def _reduce_buffered(obj: Any, context: Context) -> Any:
         return closed_file, (make_buffered, (type(obj), None))
     if buffers_over.is_over(raw) and not isinstance(obj, _io.BufferedRandom):
         return buffers_over.reduce(obj)
-    if not isinstance(raw, _io.FileIO) or not _path(raw):
+    if not isinstance(raw, _io.FileIO) or not _path(raw, context):
         return context.tombstone(obj, f"a buffer over a {type(raw).__qualname__} that is no regular file")
     position = _position(raw, context)
     try:
@@ -188,7 +197,7 @@ def _reduce_text(obj: Any, context: Context) -> Any:
     start = end = None
     raw = getattr(buffer, "raw", None)
     if isinstance(raw, _io.FileIO) and isinstance(buffer, _BUFFERED):
-        if not _path(raw):
+        if not _path(raw, context):
             return context.tombstone(obj, "a pipe, a socket, a terminal or a deleted file, not a regular one")
         try:
             position = _position(raw, context)

@@ -60,14 +60,14 @@ def encode(
     named: LibraryObjects,
     reducers: Mapping[type, Reducer],
     sink: ChunkSink,
-    positions: Mapping[int, int] | None = None,
+    opened: Mapping[int, tuple[str, int]] | None = None,
     excluded: Mapping[int, Any] | None = None,
     preview: Preview | None = None,
     unread: Sequence[tuple[Any, int | str]] = (),
 ) -> Encoded:
     """Store the image in `sink`; the pods that restore it.
 
-    `named`: see `capture.libraries.named`. `reducers`: the adapters', by type. `positions`: file offsets by descriptor
+    `named`: see `capture.libraries.named`. `reducers`: the adapters', by type. `opened`: paths and offsets by descriptor
     as they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
     `preview` makes the summaries of variables. `unread`: slots of frames and names of scripts that are saved after all
     else, so that what is found then, is found nowhere else (`ReduceContext.unread`).
@@ -78,7 +78,7 @@ def encode(
     gc.disable()
     try:
         head = preamble.write(image.modules, image.imports, image.facts, sink)
-        session = Session(image, named, reducers, sink, positions or {}, excluded or {})
+        session = Session(image, named, reducers, sink, opened or {}, excluded or {})
         session.saved.append(Saved(SOURCES, head.name, 0))
         writer = StreamWriter(OBJECTS, sink)
         _native.call_deep(lambda: _dump(image, session, writer, unread))

@@ -83,8 +83,8 @@ class Context(ReduceContext, Protocol):
         """The captured frame of a generator that is running on the captured stack."""
         ...
 
-    def position_of(self, descriptor: int) -> int | None:
-        """Where an open file stood when the program was frozen, if that was noted."""
+    def opened_as(self, descriptor: int) -> tuple[str, int] | None:
+        """Where a descriptor led, and where its file stood, when the program was frozen, if that was noted."""
         ...
 
     def tombstone(self, obj: Any, reason: str, kind: str = "") -> tuple[Any, ...]:

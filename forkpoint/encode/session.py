@@ -54,14 +54,14 @@ class Session:
         named: LibraryObjects,
         reducers: Mapping[type, Reducer],
         sink: ChunkSink,
-        positions: Mapping[int, int],
+        opened: Mapping[int, tuple[str, int]],
         excluded: Mapping[int, Any],
     ) -> None:
         REGISTERED.load()
         self._names = Names(image.modules, named)
         self._foreign = reducers
         self._sink = sink
-        self._positions = positions
+        self._opened = opened
         self._excluded = excluded
         frames = image.stack.frames if image.stack is not None else ()
         self._running = {id(frame.generator): frame for frame in frames if frame.generator is not None}
@@ -225,9 +225,9 @@ class Session:
         """See `reducers.Context`."""
         return self._running.get(id(generator))
 
-    def position_of(self, descriptor: int) -> int | None:
+    def opened_as(self, descriptor: int) -> tuple[str, int] | None:
         """See `reducers.Context`."""
-        return self._positions.get(descriptor)
+        return self._opened.get(descriptor)
 
     def later(self, phase: int, function: Callable[..., Any], *args: Any) -> None:
         """See `reducers.Context`."""

@@ -117,7 +117,7 @@ def _write(module: Any, path: Path, opened: tuple[descriptors.OpenFile, ...], be
         named=libraries.named(own),
         reducers=ambient.reducers(),
         sink=chunks,
-        positions={file.fd: file.offset for file in opened},
+        opened={file.fd: (file.path, file.offset) for file in opened},
     )
     content = {"pods": encoded.pods, "tombstones": encoded.tombstones, "chunks": dict(chunks)}
     path.write_bytes(pickle.dumps(content))

@@ -17,6 +17,7 @@ from memory_store import MemoryStore
 from world import World
 
 from forkpoint import _native
+from forkpoint.capture import descriptors
 from forkpoint.encode import chunker
 from forkpoint.encode.unpickler import decode, decode_preamble
 from forkpoint.errors import IntegrityError, Refused, TombstoneError
@@ -304,3 +305,20 @@ def test_what_proc_says_of_the_process_is_not_saved_halfway(mode: str) -> None:
         world.encode()
     world.module.maps.close()
     assert World("maps = open('/proc/self/maps')\nall = maps.read()\nmaps.close()\n").again().maps.closed
+
+
+@pytest.mark.parametrize("mode", ["a", "ab", "ab, 0"])
+def test_a_file_that_is_renamed_while_it_is_saved_has_the_name_it_had(tmp_path: Path, mode: str) -> None:
+    how = ", ".join(repr(part) if not part.isdigit() else part for part in mode.split(", "))
+    world = World(f"log = open({str(tmp_path / 'log')!r}, {how})\n")
+    opened = {file.fd: (file.path, file.offset) for file in descriptors.opened(())}
+    (tmp_path / "log").rename(tmp_path / "log.1")
+    again = world.again(opened=opened).log
+    assert os.readlink(f"/proc/self/fd/{again.fileno()}") == str(tmp_path / "log")
+    again.close()
+    world.module.log.close()
+    (tmp_path / "log").unlink()
+    deleted = World(f"import os\nlog = open({str(tmp_path / 'log')!r}, 'w')\nos.unlink(log.name)\n")
+    opened = {file.fd: (file.path, file.offset) for file in descriptors.opened(())}
+    assert "deleted" in deleted.encode(opened=opened).tombstones[0].reason
+    deleted.module.log.close()
