@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -253,6 +254,9 @@ class ReduceContext(Protocol):
 
 class LibraryObjects(Mapping[int, tuple[str, str]]):
     """id -> (module, dotted path) of the objects that libraries own: they are named, not copied."""
+
+    assigned: AbstractSet[str]
+    """Names of the attributes that the program's code sets, of whatever object, but for `self` in its methods."""
 
     @abstractmethod
     def tell(self, graph_filter: Any) -> None:

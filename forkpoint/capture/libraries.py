@@ -207,12 +207,13 @@ class Named(LibraryObjects):
     into a library: an object of a class, or a function, that a by-value module defines, or what its code assigns there.
     """
 
-    __slots__ = ("_before", "_found", "_left")
+    __slots__ = ("_before", "_found", "_left", "assigned")
 
     def __init__(self, survey: Survey) -> None:
         self._found = survey.named
         self._before = {id(_native.NULL): ("forkpoint._native", "NULL"), **_standard_streams()}
         self._left = self._assigned(survey.assigned)
+        self.assigned = survey.assigned.names
 
     def _assigned(self, assigned: Assigned) -> set[int]:
         """What lies in a library because the program's code puts it there: its name would lead nowhere later."""

@@ -145,7 +145,8 @@ def plan(cls: type, context: Context) -> OwnReducer:
     """How instances of this class are saved, decided once per class."""
     keeper = _library_protocol(cls, context)
     if keeper is not None:
-        return library.keep_protocol(keeper)
+        maker = next(base for base in cls.__mro__ if not context.is_program_class(base))
+        return library.keep_protocol(keeper, maker)
     base = builtin_base(cls)
     if base not in _BY_STATE_ANYWAY and not _can_make(cls, base):
         return library.reduce_by_protocol

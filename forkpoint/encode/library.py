@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import nested_pickles, tombstones
+from forkpoint.encode import left_out, nested_pickles, tombstones
 from forkpoint.encode.containers import refill_dict
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
@@ -98,6 +98,7 @@ def reduce_by_protocol(obj: Any, context: Context) -> Any:
         raise
     except Exception as error:
         return context.tombstone(obj, _reason(error))
+    left_out.save(obj, value, context)
     return _checked(obj, value, context, attributes)
 
 
@@ -121,8 +122,10 @@ def keep_shared(attributes: dict[str, Any], context: Context) -> None:
         context.later(FILL, refill_dict, attributes, list(attributes.items()))
 
 
-def keep_protocol(keeper: type) -> OwnReducer:
-    """A reducer for program classes that inherit a library's protocol: that library's, not the program's override."""
+def keep_protocol(keeper: type, maker: type) -> OwnReducer:
+    """A reducer for program classes that inherit a library's protocol: that of its class `keeper`, not the program's
+    override. `maker`: the library's class of which they are.
+    """
 
     def reduce(obj: Any, context: Context) -> Any:
         try:
@@ -131,23 +134,38 @@ def keep_protocol(keeper: type) -> OwnReducer:
             raise
         except Exception as error:
             return context.tombstone(obj, _reason(error))
-        return _checked(obj, _kept(keeper, obj, value), context)
+        if not _speaks_of(type(obj), value):
+            return context.tombstone(obj, f"{keeper.__qualname__} is all that its library would make of it")
+        kept = _kept(maker, obj, value)
+        if kept is value:
+            left_out.save(obj, value, context)
+        return _checked(obj, kept, context)
 
     return reduce
 
 
-def _kept(keeper: type, obj: Any, value: Any) -> Any:
-    """The keeper's reduce value for an object of a program's subclass: not its `__init__`, but all its attributes."""
+def _speaks_of(cls: type, value: Any) -> bool:
+    """Whether this reduce value can make an instance of that class, not only of the library's."""
+    if not isinstance(value, tuple) or len(value) < 2 or not isinstance(value[1], tuple):
+        return True  # not for us to tell
+    function, arguments = value[:2]
+    named = [function, getattr(function, "__self__", None), *arguments]
+    nested = [each for argument in arguments if isinstance(argument, tuple | list) for each in argument]
+    return any(each is cls for each in (*named, *nested))
+
+
+def _kept(maker: type, obj: Any, value: Any) -> Any:
+    """A library's reduce value for an object of a program's subclass: not its `__init__`, but all its attributes."""
     if not isinstance(value, tuple) or len(value) < 2 or value[0] is not type(obj):
         return value
     _, arguments, *rest = value
     state, items, pairs, setter = (*rest, None, None, None, None)[:4]
     attributes = _native.instance_dict(obj)[0] or {}
-    return new_by_keeper, (keeper, type(obj), arguments), (state, attributes, setter), items, pairs, set_kept_state
+    return new_by_keeper, (maker, type(obj), arguments), (state, attributes, setter), items, pairs, set_kept_state
 
 
 def new_by_keeper(keeper: type, cls: Any, arguments: tuple[Any, ...]) -> Any:
-    """An instance of `cls` as the library's class `keeper` makes its own."""
+    """An instance of `cls` as a library's class makes its own."""
     made = keeper.__new__(cls, *arguments)
     keeper.__init__(made, *arguments)  # type: ignore[misc]  # the keeper's, whatever the class defines
     return made

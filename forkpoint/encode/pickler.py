@@ -67,8 +67,8 @@ def encode(
 ) -> Encoded:
     """Store the image in `sink`; the pods that restore it.
 
-    `named`: see `capture.libraries.named`. `reducers`: the adapters', by type. `opened`: paths and offsets by descriptor
-    as they were at the fork, since they are shared with the program. `excluded`: objects by id that become tombstones.
+    `named`: see `capture.libraries.named`. `reducers`: the adapters', by type. `opened`: paths and offsets by
+    descriptor as they were at the fork, since they change. `excluded`: objects by id that become tombstones.
     `preview` makes the summaries of variables. `unread`: slots of frames and names of scripts that are saved after all
     else, so that what is found then, is found nowhere else (`ReduceContext.unread`).
     Never raises for an object that cannot be saved; raises `Refused` when a reducer says that here is no commit point.

@@ -71,6 +71,10 @@ class Context(ReduceContext, Protocol):
         """Is this something that a library owns, which is named and not copied?"""
         ...
 
+    def is_assigned(self, name: str) -> bool:
+        """Does the program's code set attributes of this name, of other objects than `self`?"""
+        ...
+
     def is_identity(self, number: Any) -> bool:
         """Is this a number that will be another one, since it is the id() of an object?"""
         ...

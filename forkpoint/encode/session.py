@@ -11,6 +11,7 @@ from forkpoint.encode import (
     identities,
     instances,
     late,
+    left_out,
     library,
     locks,
     modules,
@@ -121,7 +122,10 @@ class Session:
 
         def reduce(obj: Any, context: Any) -> Any:
             value = first(obj, context)
-            return second(obj, context) if value is NotImplemented else value
+            if value is NotImplemented:
+                return second(obj, context)
+            left_out.save(obj, value, context)
+            return value
 
         return reduce
 
@@ -212,6 +216,10 @@ class Session:
     def is_named(self, obj: Any) -> bool:
         """See `reducers.Context`."""
         return id(obj) in self._names.named
+
+    def is_assigned(self, name: str) -> bool:
+        """See `reducers.Context`."""
+        return name in self._names.named.assigned
 
     def is_identity(self, number: Any) -> bool:
         """See `reducers.Context`."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.random import mtrand
 
+from forkpoint.capture.adapters._attributes import attributes, fill
 from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.model import ReduceContext, Reducer
 
@@ -29,16 +30,36 @@ def make_global() -> Any:
 
 def reduce_with_state(generator: Any, context: ReduceContext) -> Any:
     """numpy's own protocol, its arrays as bytes: made anew each time, they lie at another place each time."""
-    made = generator.__reduce__()
+    base: Any = next(base for base in type(generator).__mro__ if base.__module__.startswith("numpy."))
+    made = base.__reduce__(generator)
     if len(made) != 3:
         return NotImplemented
     maker, arguments, state = made
-    return maker, arguments, _without_arrays(state), None, None, set_state
+    if base is not type(generator) and isinstance(generator, np.random.RandomState):
+        maker, arguments = make_over, (base, type(generator), *arguments)  # numpy would make a RandomState
+    return maker, arguments, (_without_arrays(state), attributes(generator)), None, None, set_state
 
 
-def set_state(generator: Any, state: Any) -> None:
-    """The state, its arrays made again."""
+def set_state(generator: Any, whole: tuple[Any, Any]) -> None:
+    """The state, its arrays made again; attributes of a class of the program's."""
+    state, own = whole
     generator.__setstate__(_with_arrays(state))
+    fill(generator, own)
+
+
+def reduce_generator(generator: Any, context: ReduceContext) -> Any:
+    """numpy's own protocol, which makes a plain Generator whatever it is asked."""
+    if type(generator) is np.random.Generator:
+        return NotImplemented
+    arguments = np.random.Generator, type(generator), generator.bit_generator
+    return make_over, arguments, attributes(generator), None, None, fill
+
+
+def make_over(base: Any, cls: Any, bit_generator: Any) -> Any:
+    """One of `cls` over a bit generator, as numpy's class `base` makes its own."""
+    made = base.__new__(cls, bit_generator)
+    base.__init__(made, bit_generator)
+    return made
 
 
 def _without_arrays(state: Any) -> Any:
@@ -70,7 +91,11 @@ class _Random(Quiet):
     module = "numpy.random"
 
     def reducers(self) -> Mapping[type, Reducer]:
-        return {np.random.BitGenerator: reduce_bit_generator, np.random.RandomState: reduce_with_state}
+        return {
+            np.random.BitGenerator: reduce_bit_generator,
+            np.random.RandomState: reduce_with_state,
+            np.random.Generator: reduce_generator,
+        }
 
     def capture(self, before: None) -> dict[str, Any]:
         replaced = type(_global._bit_generator) is not np.random.MT19937

@@ -175,3 +175,73 @@ class Parallel:
     back = World(program).again()
     assert back.lib.Parallel(**back.given).given == (False, False)
     assert back.other() and back.other(back.own)
+
+
+LIBRARY = """
+class Session:
+    said = ("url",)
+    def __init__(self, url=""):
+        self.url, self.lock = url, "fresh lock"
+    def __getstate__(self):
+        return {name: self.__dict__[name] for name in self.said}
+    def __setstate__(self, state):
+        self.__init__()
+        self.__dict__.update(state)
+class Symbol:
+    def __init__(self, name):
+        self.name = name
+    def __reduce__(self):
+        return type(self), (self.name,)
+class Source:
+    def __init__(self, seed=0):
+        self.seed = seed
+    def __reduce__(self):
+        return Source, (self.seed,)
+"""
+
+PROGRAM = """
+import library_of_sessions as library
+class Mine(library.Session):
+    def __init__(self):
+        super().__init__("mine")
+        self.count = 0
+class Named(library.Symbol):
+    def __init__(self, name, unit):
+        super().__init__(name)
+        self.unit = unit
+class Reseeded(library.Source):
+    pass
+plain, mine, named = library.Session("plain"), Mine(), Named("x", "m")
+def tell():
+    plain.token = mine.extra = [1]
+tell()
+keys = {named: 1, frozenset([named]): 2}
+"""
+
+
+def test_attributes_that_a_library_leaves_out_are_kept_where_the_program_has_set_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    library = types.ModuleType("library_of_sessions")
+    library.__spec__ = types.SimpleNamespace(name=library.__name__, origin="built-in")  # type: ignore[assignment]
+    exec(compile(LIBRARY, "<library>", "exec"), library.__dict__)
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    back = World(PROGRAM).again()
+    assert (back.plain.url, back.plain.token, back.plain.lock) == ("plain", [1], "fresh lock")
+    assert (back.mine.url, back.mine.count, back.mine.extra) == ("mine", 0, [1])
+    assert back.plain.token is back.mine.extra
+    assert (back.named.name, back.named.unit, back.keys[back.named]) == ("x", "m", 1)
+
+
+def test_what_a_library_would_make_one_of_its_own_is_a_tombstone(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = types.ModuleType("library_of_sessions")
+    library.__spec__ = types.SimpleNamespace(name=library.__name__, origin="built-in")  # type: ignore[assignment]
+    exec(compile(LIBRARY, "<library>", "exec"), library.__dict__)
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    world = World(PROGRAM + "reseeded = Reseeded(3)\nsource = library.Source(4)\n")
+    assert world.again().source.seed == 4
+    (tombstone,) = world.encode().tombstones
+    assert (tombstone.path, tombstone.reason) == (
+        "program_under_test.reseeded",
+        "Source is all that its library would make of it",
+    )
