@@ -139,11 +139,29 @@ int forkpoint_is_holder(PyObject *value)
     return is_table(value) || PyList_CheckExact(value) || PySet_CheckExact(value);
 }
 
+/* Has a function of a library's own the program's in a cell, as what it hands on to that has (omegaconf's resolvers)? */
+static int closes_over_programs(PyObject *value, PyObject *program)
+{
+    PyObject *closure = PyFunction_Check(value) ? PyFunction_GET_CLOSURE(value) : NULL;
+    int found = 0;
+    for (Py_ssize_t i = 0; closure != NULL && found == 0 && i < PyTuple_GET_SIZE(closure); i++) {
+        PyObject *held = PyCell_GET(PyTuple_GET_ITEM(closure, i));
+        found = held != NULL && (PyFunction_Check(held) || PyType_Check(held)) ? is_programs(held, program, 0) : 0;
+    }
+    return found;
+}
+
+static int element_is_programs(PyObject *value, PyObject *program)
+{
+    int own = is_programs(value, program, 0);
+    return own != 0 ? own : closes_over_programs(value, program);
+}
+
 /* Was something told about a class or function of the program's? What is filed under one of them counts when it is a
    class, a function or an instance of a class made in Python; lists and what C code made are the caches of a library. */
 static int entry_is_programs(PyObject *key, PyObject *value, PyObject *program)
 {
-    int own = is_programs(value, program, 0);
+    int own = element_is_programs(value, program);
     if (own != 0 || PyUnicode_CheckExact(key)) {
         return own;
     }
@@ -178,7 +196,7 @@ PyObject *forkpoint_places_within(PyObject *holder, PyObject *program)
     }
     Py_ssize_t position = 0;
     for (Py_ssize_t i = 0; i < ELEMENTS_MAX && next_entry(holder, &position, &key, &value); i++) {
-        int own = key == NULL ? is_programs(value, program, 0) : entry_is_programs(key, value, program);
+        int own = key == NULL ? element_is_programs(value, program) : entry_is_programs(key, value, program);
         if (own < 0 || (own && add_place(places, key != NULL ? Py_NewRef(key) : PyLong_FromSsize_t(i)) < 0)) {
             Py_DECREF(places);
             return NULL;

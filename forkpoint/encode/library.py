@@ -31,8 +31,11 @@ _TAKEN_APART: Final = frozenset(
         "lightning",
         "lightning_fabric",
         "loguru",
+        "patsy",
         "pytorch_lightning",
         "sqlalchemy",
+        "stable_baselines3",
+        "tenacity",
         "torchmetrics",
         "transformers",
     }
@@ -64,8 +67,15 @@ _PICKLE_METHODS: Final = (
 def is_taken_apart(cls: type) -> bool:
     """Are instances of this library class saved by attributes, slots and content, whatever it says?"""
     return _native.is_python_class(cls) and (
-        _hides_state(package_of(cls)) or _minds_being_filled(cls) or nested_pickles.makes_them(cls)
+        (_hides_state(package_of(cls)) and not _has_compiled_base(cls))
+        or _minds_being_filled(cls)
+        or nested_pickles.makes_them(cls)
     )
+
+
+def _has_compiled_base(cls: type) -> bool:
+    """Does a library's C code make its instances? Of those only the library's own protocol knows enough."""
+    return any(not _native.is_python_class(base) and not _is_standard(base) for base in cls.__mro__)
 
 
 def _hides_state(package: str) -> bool:

@@ -80,6 +80,18 @@ def _namespace(owner: Any) -> dict[str, Any] | MappingProxyType[str, Any]:
     return vars(owner) if isinstance(owner, (type, ModuleType)) else _native.instance_dict(owner)[0] or {}
 
 
+def _holder(owner: Any, key: str) -> Any:
+    """The dict, list or set there. What a library copies for a class when something is told to that (yaml's loaders)
+    is copied for it here, from the class that it inherits it from.
+    """
+    found = _namespace(owner).get(key)
+    inherited: Any = getattr(owner, key, None) if isinstance(owner, type) else None
+    if found is None and type(inherited) in (dict, list, set):
+        found = inherited.copy()
+        _assign(owner, key, found)
+    return found
+
+
 _ABSENT: Final = object()
 
 
@@ -119,7 +131,7 @@ class _LibraryChanges(Quiet):
             if owner is not None:
                 _assign(owner, key, value)
         for module, path, key, place, value in state["elements"]:
-            holder = _namespace(_owner(module, path)).get(key)
+            holder = _holder(_owner(module, path), key)
             if isinstance(holder, dict):
                 holder[place] = value
             elif isinstance(holder, set):

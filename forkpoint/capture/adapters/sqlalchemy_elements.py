@@ -1,10 +1,16 @@
-"""SQLAlchemy's annotated elements: equal to the element they are made from by a hash of it, which is its address."""
+"""SQLAlchemy's annotated elements: equal to the element they are made from by a hash of it, which is its address.
+
+Their classes are made when they are first needed (`AnnotatedInsert`): a restored process makes them before anything is
+rebuilt.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
+from sqlalchemy.sql import annotation
 from sqlalchemy.sql.annotation import Annotated
 
 from forkpoint.capture.adapters._attributes import attributes, fill
@@ -34,6 +40,23 @@ def fill_annotated(annotated: Any, state: Any) -> None:
 class _Elements(Quiet):
     name = "sqlalchemy_elements"
     module = "sqlalchemy.sql.annotation"
+
+    def __init__(self) -> None:
+        self._known: list[tuple[str, str]] = []
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Module and name of each class that has one for annotations, in the order in which those were made."""
+        kinds: dict[Any, Any] = annotation.annotated_classes
+        if len(kinds) != len(self._known):
+            self._known = [(kind.__module__, kind.__qualname__) for kind in list(kinds)]
+        return self._known
+
+    def prepare(self, kinds: list[tuple[str, str]]) -> None:
+        """Make those that this process has not yet; of classes of the program's, they are made when they are needed."""
+        for module, name in kinds:
+            kind: Any = getattr(sys.modules.get(module), name, None)
+            if kind is not None and kind not in annotation.annotated_classes:
+                annotation._new_annotation_type(kind, Annotated)
 
     def reducers(self) -> Mapping[type, Reducer]:
         return {Annotated: reduce_annotated}

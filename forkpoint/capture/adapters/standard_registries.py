@@ -6,16 +6,14 @@ fresh import fills anew, or in C. One line here for each.
 
 from __future__ import annotations
 
-import operator
-import sys
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
+from forkpoint.capture.adapters import _tables
 from forkpoint.capture.adapters._quiet import Quiet
 
 _TABLES: Final = (
     ("calendar", "c.__dict__"),
+    ("encodings.aliases", "aliases"),
     ("email.charset", "CHARSETS"),
     ("email.charset", "ALIASES"),
     ("email.charset", "CODEC_MAP"),
@@ -50,7 +48,7 @@ def _set_dialects(csv: Any, dialects: dict[str, dict[str, Any]]) -> None:
 
 
 def _mime_types(mimetypes: Any) -> list[Any] | None:
-    return [_copied(table) for table in _mime_tables(mimetypes)] if mimetypes.inited else None
+    return [table.copy() for table in _mime_tables(mimetypes)] if mimetypes.inited else None
 
 
 def _mime_tables(mimetypes: Any) -> list[dict[str, Any]]:
@@ -62,7 +60,8 @@ def _set_mime_types(mimetypes: Any, tables: list[Any] | None) -> None:
     if tables is not None:
         mimetypes.init()
         for table, content in zip(_mime_tables(mimetypes), tables, strict=True):
-            _fill(table, content)
+            table.clear()
+            table.update(content)
 
 
 def _contexts(decimal: Any) -> list[tuple[dict[str, Any], dict[Any, bool]]]:
@@ -82,7 +81,7 @@ def _set_start_method(multiprocessing: Any, method: str | None) -> None:
     multiprocessing.set_start_method(method, force=True)
 
 
-_SETTINGS: Final[tuple[tuple[str, str, Callable[[Any], Any], Callable[[Any, Any], Any]], ...]] = (
+_SETTINGS: Final[tuple[_tables.Setting, ...]] = (
     ("csv", "dialects", _dialects, _set_dialects),
     ("csv", "field size", lambda m: m.field_size_limit(), lambda m, value: m.field_size_limit(value)),
     ("decimal", "templates", _contexts, _set_contexts),
@@ -91,22 +90,10 @@ _SETTINGS: Final[tuple[tuple[str, str, Callable[[Any], Any], Callable[[Any, Any]
     ("multiprocessing", "start", lambda m: m.get_start_method(allow_none=True), _set_start_method),
     ("socket", "timeout", lambda m: m.getdefaulttimeout(), lambda m, value: m.setdefaulttimeout(value)),
     ("threading", "stack", lambda m: m.stack_size(), lambda m, value: m.stack_size(value)),
+    ("urllib.request", "opener", lambda m: m._opener, lambda m, opener: m.install_opener(opener)),
     ("zoneinfo", "paths", lambda m: m.TZPATH, lambda m, value: m.reset_tzpath(value)),
 )
 """Module, what it is, how to read it, how to set it: what has functions for that, or lies in C."""
-
-
-def _copied(table: Any) -> Any:
-    # A copy: the table itself is the library's, and would be named.
-    return table.copy()
-
-
-def _fill(table: Any, content: Any) -> None:
-    if type(table) is dict:
-        table.clear()
-        table.update(content)
-    else:
-        table[:] = content
 
 
 class _Registries(Quiet):
@@ -114,25 +101,11 @@ class _Registries(Quiet):
     module = "builtins"
 
     def capture(self, before: None) -> dict[str, Any]:
-        tables = {place: _copied(table) for place in _TABLES if (table := _at(*place)) is not None}
-        settings = {(name, what): read(sys.modules[name]) for name, what, read, _ in _SETTINGS if name in sys.modules}
-        return {"tables": tables, "settings": settings}
+        return {"tables": _tables.read_tables(_TABLES), "settings": _tables.read_settings(_SETTINGS)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        for place, content in state["tables"].items():
-            if (table := _at(*place)) is not None:
-                _fill(table, content)
-        for name, what, read, put in _SETTINGS:
-            if (name, what) in state["settings"] and name in sys.modules:
-                value = state["settings"][name, what]
-                if read(sys.modules[name]) != value:
-                    put(sys.modules[name], value)
-
-
-def _at(module: str, path: str) -> Any:
-    with suppress(AttributeError):
-        return operator.attrgetter(path)(sys.modules.get(module))
-    return None
+        _tables.fill_tables(state["tables"])
+        _tables.put_settings(_SETTINGS, state["settings"])
 
 
 ADAPTER = _Registries()

@@ -212,3 +212,39 @@ def test_a_property_of_a_librarys_instance_is_put_back_where_the_code_names_it(
     json.config.digits, json.config.ignored = 15, set()  # type: ignore[attr-defined]
     library_changes.ADAPTER.restore(state)
     assert (json.config.digits, json.config.ignored) == (50, {"a"})  # type: ignore[attr-defined]
+
+
+REGISTERING = """
+class Constructor:
+    table = {"int": int}
+    names = ["int"]
+class Loader(Constructor):
+    pass
+def register(name, function, cls=Loader):
+    if "table" not in cls.__dict__:
+        cls.table, cls.names = cls.table.copy(), cls.names[:]
+    def resolve(*given):
+        return function(*given)
+    cls.table[name] = resolve
+    cls.names.append(function)
+"""
+
+
+def test_what_a_library_copies_for_a_class_is_copied_for_it_again_and_its_wrappers_are_found(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As yaml's add_constructor does for a loader, and omegaconf's resolvers close over the program's functions."""
+
+    def fresh() -> Any:
+        library = types.ModuleType("library_that_registers")
+        exec(compile(REGISTERING, "<library>", "exec", dont_inherit=True), library.__dict__)
+        monkeypatch.setitem(sys.modules, library.__name__, library)
+        return library
+
+    fresh()
+    run("import library_that_registers as lib\ndef double(n): return 2 * n\nlib.register('double', double)\n")
+    state = library_changes.ADAPTER.capture(None)
+    again = fresh()
+    library_changes.ADAPTER.restore(state)
+    assert again.Loader.table["double"](4) == 8 and again.Loader.names[0] == "int"
+    assert "double" not in again.Constructor.table and again.Constructor.names == ["int"]

@@ -130,7 +130,7 @@ def test_where_loguru_writes_to() -> None:
 
 def test_tables_of_options() -> None:
     xarray = pytest.importorskip("xarray")
-    adapter = ambient._load("option_tables")
+    adapter = ambient._load("library_tables")
     with xarray.set_options(keep_attrs=True):
         state = adapter.capture(None)
     adapter.restore(state)

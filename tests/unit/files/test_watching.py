@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -314,3 +315,38 @@ _native.audit_stop()
 sys.exit(f"{failed} {told}" if failed or told else 0)
 """.replace("_PART_", "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters")
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)
+
+
+ANNOUNCED = """
+import zlib
+from forkpoint import _native
+seen = []
+_native.audit_start(lambda event, args: seen.append((event, args[0])) if event == "open" else None)
+for _ in range(2):
+    assert _native.announce_function(zlib.decompress, 2, "bufsize")
+data = zlib.compress(b"text")
+assert zlib.decompress(data, 15, 99) == zlib.decompress(data, bufsize=77) == zlib.decompress(data) == b"text"
+assert [place for event, place in seen] == [99, 77], seen
+assert not _native.announce_function(len, 0, "obj")
+"""
+
+
+def test_a_function_in_c_that_opens_a_file_is_told_of_with_the_name_it_is_given() -> None:
+    subprocess.run([sys.executable, "-c", ANNOUNCED], check=True)
+
+
+def test_files_of_safetensors_are_seen(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    code = """
+        import numpy, pathlib, sys
+        from safetensors.numpy import save_file
+        from forkpoint import _native
+        from forkpoint.capture.adapters.safetensors_files import ADAPTER
+        ADAPTER.before_fork()
+        seen = []
+        _native.audit_start(lambda event, args: seen.append(str(args[0])) if event == "open" else None)
+        save_file({"a": numpy.ones(3)}, sys.argv[1])
+        save_file({"a": numpy.ones(3)}, filename=pathlib.Path(sys.argv[1]))
+        assert seen.count(sys.argv[1]) == 2, seen
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "a.safetensors")], check=True)

@@ -1,0 +1,50 @@
+"""Dicts and lists of libraries that a program fills by calls, and settings that it makes so: read and put back."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+Place = tuple[str, str]
+"""A module, and what leads from it to a dict or list."""
+
+Setting = tuple[str, str, Callable[[Any], Any], Callable[[Any, Any], Any]]
+"""A module, what it is, how to read it from that module, how to set it."""
+
+
+def read_tables(places: Iterable[Place]) -> dict[Place, Any]:
+    """What the tables of loaded modules hold: copies, since the tables are the library's, and would be named."""
+    return {place: table.copy() for place in places if (table := _at(place)) is not None}
+
+
+def fill_tables(saved: dict[Place, Any]) -> None:
+    """Make the tables hold that."""
+    for place, content in saved.items():
+        table = _at(place)
+        if isinstance(table, list):
+            table[:] = content
+        elif table is not None:
+            table.clear()
+            table.update(content)
+
+
+def read_settings(settings: Iterable[Setting]) -> dict[Place, Any]:
+    """The settings of loaded modules."""
+    return {(name, what): read(sys.modules[name]) for name, what, read, _ in settings if name in sys.modules}
+
+
+def put_settings(settings: Iterable[Setting], saved: dict[Place, Any]) -> None:
+    """Make those settings that are not what they were."""
+    for name, what, read, put in settings:
+        if (name, what) in saved and name in sys.modules and read(sys.modules[name]) != saved[name, what]:
+            put(sys.modules[name], saved[name, what])
+
+
+def _at(place: Place) -> Any:
+    with suppress(AttributeError):
+        found = operator.attrgetter(place[1])(sys.modules.get(place[0]))
+        return found if isinstance(found, dict | list) else None
+    return None
