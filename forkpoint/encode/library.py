@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copyreg
-import functools
-import inspect
 import sys
 import types
 from collections import OrderedDict, deque
@@ -12,16 +10,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from forkpoint import _native
-from forkpoint.encode import left_out, nested_pickles, tombstones
+from forkpoint.encode import left_out, making, nested_pickles, tombstones
 from forkpoint.encode.containers import refill_dict
 from forkpoint.encode.modules import library_object
 from forkpoint.encode.names import follow
 from forkpoint.encode.reducers import FILL, Context, OwnReducer
 from forkpoint.errors import Refused
 from forkpoint.kinds import package_of
-
-_HEAP_TYPE: Final = 1 << 9
-"""Py_TPFLAGS_HEAPTYPE: of classes made by Python code, and some by C."""
 
 _PROTOCOL_VERSION: Final = 5
 
@@ -216,8 +211,12 @@ def _checked(obj: Any, value: Any, context: Context, shared: dict[str, Any] | No
     function, arguments, *rest = value
     if not callable(function) or not isinstance(arguments, tuple):
         return context.tombstone(obj, "its __reduce__ does not return a callable and its arguments")
-    if function is copyreg.__newobj__ and arguments == (type(obj),) and _wants_more(type(obj)):  # type: ignore[attr-defined,arg-type]
+    if function is copyreg.__newobj__ and arguments == (type(obj),) and making.wants_more(type(obj)):  # type: ignore[attr-defined,arg-type]
         function = new_by_object
+    elif function is copyreg.__newobj__ and len(arguments) == 2:  # type: ignore[attr-defined]
+        base = making.base_of_value(type(obj))  # type: ignore[arg-type]  # a class has a hash
+        if base is not None and not making.is_made_anew(base, obj, arguments):
+            function, arguments = making.new_by_base, (base, *arguments)
     state, items, pairs, setter = (*rest, None, None, None, None)[:4]
     try:  # an iterator that fails must fail here, not in the pickler
         items, pairs = (iter(list(entries)) if entries is not None else None for entries in (items, pairs))
@@ -262,37 +261,9 @@ def _by_name(obj: Any, name: str, context: Context) -> Any:
                 return library_object, (module_name, name)
         except AttributeError:
             continue
-    if not _is_made_by_object(type(obj)):
+    if not making.is_made_by_object(type(obj)):
         return context.tombstone(obj, f"it is not {name!r} of a module, as its class says, and C code made it")
     return by_attributes(obj)
-
-
-def _is_made_by_object(cls: type) -> bool:
-    """Whether `object.__new__` makes instances of it: no C code has a constructor of its own (typeobject.c, tp_new)."""
-    for base in cls.__mro__[:-1]:
-        try:
-            if not base.__flags__ & _HEAP_TYPE:
-                object.__new__(base)
-            elif isinstance(vars(base).get("__new__"), types.BuiltinFunctionType):
-                return False
-        except TypeError:
-            return False
-    return True
-
-
-@functools.lru_cache(maxsize=256)
-def _wants_more(cls: type) -> bool:
-    """Whether a `__new__` in Python takes more than the class, and nothing says what (importlib.metadata.FastPath)."""
-    new: Any = cls.__new__
-    if isinstance(new, types.BuiltinFunctionType) or not _is_made_by_object(cls):
-        return False
-    try:
-        inspect.signature(new).bind(cls)
-    except TypeError:
-        return True
-    except ValueError:
-        return False
-    return False
 
 
 def by_attributes(obj: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from in_memory import Lost, again, buffers_of
 
 from forkpoint.capture.adapters.numpy_arrays import address
-from forkpoint.encode import library
+from forkpoint.encode import making
 
 RNG = np.random.default_rng(5)
 
@@ -316,8 +316,8 @@ def test_an_unpickled_array_is_writeable_over_the_bytes_it_came_in() -> None:
 
 def test_what_no_constructor_of_python_s_makes_is_told_of() -> None:
     """A ufunc of the program's own says that it is a name of a module, which has none of that name."""
-    assert not library._is_made_by_object(np.ufunc)
-    assert library._is_made_by_object(type("Own", (), {})) and not library._is_made_by_object(type("Own", (int,), {}))
+    assert not making.is_made_by_object(np.ufunc)
+    assert making.is_made_by_object(type("Own", (), {})) and not making.is_made_by_object(type("Own", (int,), {}))
 
 
 def test_a_vectorized_function_makes_its_ufunc_anew() -> None:

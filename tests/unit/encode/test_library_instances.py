@@ -27,19 +27,47 @@ class Lying:
         return Lying, (), None, items()
 
 
-def test_a_library_s_object_that_cannot_be_made_again_is_a_tombstone_whatever_attributes_it_had() -> None:
-    """A str that wants more than its text, as some libraries have them: the restore fails without the guard."""
-    library = types.ModuleType("library_of_texts")
-    source = "class Text(str):\n def __new__(cls, text, face):\n  made = str.__new__(cls, text)\n"
-    exec(compile(source + "  made.face = face\n  return made\n", "<library>", "exec"), library.__dict__)
-    library.Text.__module__ = library.__name__
+VALUES = """
+class Text(str):
+    def __new__(cls, text, face):
+        made = str.__new__(cls, text)
+        made.face = face
+        return made
+class Members(tuple):
+    def __new__(cls, *members):
+        return tuple.__new__(cls, members)
+class Known(str):
+    known = {}
+    def __new__(cls, text):
+        return cls.known.setdefault(text, str.__new__(cls, text))
+class Failing(str):
+    def __reduce__(self):
+        return Text, (str(self),)
+"""
+
+
+@pytest.fixture
+def values(monkeypatch: pytest.MonkeyPatch) -> Any:
+    library = types.ModuleType("library_of_values")
+    exec(compile(VALUES, "<library>", "exec"), library.__dict__)
     library.__spec__ = types.SimpleNamespace(name=library.__name__, origin="built-in")  # type: ignore[assignment]
-    sys.modules[library.__name__] = library
-    try:
-        world = World("import library_of_texts\ntext = library_of_texts.Text('a', 3)\nother = 5")
-        back = world.again()
-    finally:
-        del sys.modules[library.__name__]
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    return library
+
+
+def test_values_of_a_library_come_back_whatever_it_takes_to_make_one(values: Any) -> None:
+    back = World(
+        "from library_of_values import *\ntext, members, known = Text('a', 3), Members('b', 4), Known('c')\n"
+        "text.more, nested = 5, Members(Members(), (1,))\n"
+    ).again()
+    assert (type(back.text), back.text, back.text.face, back.text.more) == (values.Text, "a", 3, 5)
+    assert (type(back.members), tuple(back.members)) == (values.Members, ("b", 4))
+    assert tuple(back.nested) == ((), (1,)) and type(back.nested[0]) is values.Members
+    assert back.known is values.Known("c"), "made by its class, which knows it already"
+
+
+def test_a_library_s_object_that_cannot_be_made_again_is_a_tombstone_whatever_attributes_it_had(values: Any) -> None:
+    back = World("from library_of_values import *\ntext = Failing('a')\ntext.face = other = 5").again()
     assert back.other == 5
     with pytest.raises(TombstoneError):
         back.text.face  # noqa: B018
