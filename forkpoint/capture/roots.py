@@ -16,8 +16,8 @@ from forkpoint import _native
 
 _OWN_PACKAGE: Final = "forkpoint"
 
-_CYTHON_PREFIXES: Final = ("_cython_", "cython_runtime")
-"""Modules that Cython's extension modules make by hand."""
+_MADE_BY_C: Final = ("_cython_", "cython_runtime", "swig_runtime_data")
+"""Modules that the extension modules of Cython and SWIG make by hand."""
 
 _CFFI: Final = "_cffi_backend"
 """Makes modules by hand too, for libraries: cryptography's `_openssl` has an `ffi` of its."""
@@ -117,7 +117,7 @@ def _is_program(name: str, module: Any, libraries: tuple[str, ...]) -> bool:
         if file.endswith(tuple(importlib.machinery.EXTENSION_SUFFIXES)) or _is_library_path(file, libraries):
             return False
     if spec is None:
-        if name.startswith(_CYTHON_PREFIXES) or type(vars(module).get("ffi")).__module__ == _CFFI:
+        if name.startswith(_MADE_BY_C) or type(vars(module).get("ffi")).__module__ == _CFFI:
             return False
         # Made by hand. Libraries do that beneath their own package (six.moves, and torch.compile from files that it
         # writes anywhere); the program at the top or its own.

@@ -32,7 +32,12 @@ def make_reference(kind: Any, target: Any, callback: Any, hashed: int | None = N
             gone.hashed = hashed
             weakref.ref.__hash__(made)
         return made
-    return weakref.ref.__new__(kind, target, callback)
+    made = weakref.ref.__new__(kind, target, callback)
+    if (
+        type(target).__hash__ is object.__hash__
+    ):  # a callback may ask for it when the target is gone (SQLAlchemy's does)
+        weakref.ref.__hash__(made)
+    return made
 
 
 def fill_reference(reference: Any, state: tuple[dict[str, Any], list[tuple[type, str, Any]]]) -> None:

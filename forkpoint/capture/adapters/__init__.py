@@ -77,6 +77,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "sqlalchemy_elements": "sqlalchemy.sql.annotation",
     "sqlalchemy_pools": "sqlalchemy.pool.base",
     "sqlalchemy_sessions": "sqlalchemy.orm.session",
+    "sqlalchemy_listeners": "sqlalchemy.event.base",
     "xgboost_boosters": "xgboost.core",
     "matplotlib_figures": "matplotlib.figure",
     "pillow_fonts": "PIL.ImageFont",

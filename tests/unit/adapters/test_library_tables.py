@@ -106,3 +106,23 @@ def test_what_says_too_little_of_itself_is_taken_apart_unless_c_code_makes_it() 
     assert library.is_taken_apart(tenacity.Retrying), "it leaves out how often it has tried"
     assert library.is_taken_apart(sqlalchemy.MetaData)
     assert not library.is_taken_apart(type(sqlalchemy.MetaData().tables)), "whose items only its own protocol sets"
+
+
+def test_who_listens_to_a_class_of_sqlalchemy_is_told_again() -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    told: list[str] = []
+
+    def connected(connection: Any, record: Any) -> None:
+        told.append("connected")
+
+    adapter = ambient._load("sqlalchemy_listeners")
+    connected.__module__ = "__main__"
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "connect", connected)
+    state = adapter.capture(None)
+    sqlalchemy.event.remove(sqlalchemy.engine.Engine, "connect", connected)
+    sqlalchemy.create_engine("sqlite://").connect().close()
+    assert told == []
+    adapter.restore(state)
+    adapter.restore(state)
+    sqlalchemy.create_engine("sqlite://").connect().close()
+    assert told == ["connected"]
