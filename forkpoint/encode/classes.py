@@ -40,11 +40,13 @@ def _is_own_member(cls: type, value: object) -> bool:
 
 @contextmanager
 def _quiet_bases(bases: tuple[type, ...]) -> Iterator[None]:
-    """Keep `type.__new__` from calling an `__init_subclass__` of the bases: it ran when the class was first made."""
+    """Keep `type.__new__` from calling an `__init_subclass__` of the bases: it ran when the class was first made. That of
+    a class in C is about what C has for each subclass (`zoneinfo.ZoneInfo`), and runs again.
+    """
     silenced = []
     for base in bases:
         for cls in base.__mro__:
-            if cls is not object and "__init_subclass__" in vars(cls):
+            if cls.__flags__ & _HEAP_TYPE and "__init_subclass__" in vars(cls):
                 silenced.append((cls, _native.class_swap(cls, "__init_subclass__", _SILENT)))
     try:
         yield
@@ -52,6 +54,9 @@ def _quiet_bases(bases: tuple[type, ...]) -> Iterator[None]:
         for cls, hook in reversed(silenced):
             _native.class_swap(cls, "__init_subclass__", hook)
 
+
+_HEAP_TYPE: Final = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE."""
 
 _SILENT: Final = classmethod(lambda cls, **options: None)
 

@@ -33,9 +33,8 @@ def make_reference(kind: Any, target: Any, callback: Any, hashed: int | None = N
             weakref.ref.__hash__(made)
         return made
     made = weakref.ref.__new__(kind, target, callback)
-    if (
-        type(target).__hash__ is object.__hash__
-    ):  # a callback may ask for it when the target is gone (SQLAlchemy's does)
+    target_kind: Any = type(target)
+    if target_kind.__hash__ is object.__hash__:  # a callback may ask for it when the target is gone (SQLAlchemy's does)
         weakref.ref.__hash__(made)
     return made
 

@@ -46,6 +46,14 @@ def _set_repository(config_store: Any, repository: dict[str, Any]) -> None:
     config_store.ConfigStore.instance().repo = repository
 
 
+def _dummies(symbol: Any) -> tuple[int, int]:
+    return symbol.Dummy._base_dummy_index, symbol.Dummy._count
+
+
+def _set_dummies(symbol: Any, indexes: tuple[int, int]) -> None:
+    symbol.Dummy._base_dummy_index, symbol.Dummy._count = indexes
+
+
 def _numba_threads(parallel: Any) -> int:
     """0 where none are running yet: asking would start them."""
     return int(parallel.get_num_threads()) if parallel._is_initialized else 0
@@ -64,6 +72,7 @@ _SETTINGS: Final[tuple[_tables.Setting, ...]] = (
     ("hydra.core.config_store", "repository", lambda m: m.ConfigStore.instance().repo, _set_repository),
     ("numba.np.ufunc.parallel", "threads", _numba_threads, _set_numba_threads),
     ("pyarrow", "threads", lambda m: m.cpu_count(), lambda m, count: m.set_cpu_count(count)),
+    ("sympy.core.symbol", "dummies", _dummies, _set_dummies),
     ("sympy.core.random", "state", lambda m: m.rng.getstate(), lambda m, state: m.rng.setstate(state)),
 )
 
