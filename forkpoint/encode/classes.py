@@ -40,8 +40,9 @@ def _is_own_member(cls: type, value: object) -> bool:
 
 @contextmanager
 def _quiet_bases(bases: tuple[type, ...]) -> Iterator[None]:
-    """Keep `type.__new__` from calling an `__init_subclass__` of the bases: it ran when the class was first made. That of
-    a class in C is about what C has for each subclass (`zoneinfo.ZoneInfo`), and runs again.
+    """Keep `type.__new__` from calling an `__init_subclass__` of the bases: it ran when the class was first made.
+
+    That of a class in C is about what C has for each subclass (`zoneinfo.ZoneInfo`), and runs again.
     """
     silenced = []
     for base in bases:
