@@ -32,15 +32,29 @@ def fill_tables(saved: dict[Place, Any]) -> None:
 
 
 def read_settings(settings: Iterable[Setting]) -> dict[Place, Any]:
-    """The settings of loaded modules."""
-    return {(name, what): read(sys.modules[name]) for name, what, read, _ in settings if name in sys.modules}
+    """The settings of loaded modules; that a version of a library has not got one is no reason to save nothing."""
+    found = {}
+    for name, what, read, _ in settings:
+        with suppress(AttributeError, KeyError):
+            found[name, what] = read(sys.modules[name])
+    return found
 
 
 def put_settings(settings: Iterable[Setting], saved: dict[Place, Any]) -> None:
     """Make those settings that are not what they were."""
-    for name, what, read, put in settings:
-        if (name, what) in saved and name in sys.modules and read(sys.modules[name]) != saved[name, what]:
-            put(sys.modules[name], saved[name, what])
+    now = read_settings(settings)
+    for name, what, _, put in settings:
+        place = name, what
+        if place in saved and place in now and not _are_equal(now[place], saved[place]):
+            put(sys.modules[name], saved[place])
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    """Also of values that do not compare, as arrays: those are not."""
+    try:
+        return bool(one == other)
+    except Exception:  # noqa: BLE001  # a library's comparison raises what it likes
+        return False
 
 
 def _at(place: Place) -> Any:

@@ -38,14 +38,16 @@ class _Limits(Quiet):
 
     def __init__(self) -> None:
         self._restored: Limits = {}  # set by the program in a process before this one
+        self._noted: Limits = {}
 
     def before_fork(self) -> Limits:
         """A child's are not the program's: it leaves no core file."""
-        return {number: resource.getrlimit(number) for number in {*self._restored, *_native.limits_set()}}
+        self._noted = {number: resource.getrlimit(number) for number in {*self._restored, *_native.limits_set()}}
+        return self._noted
 
     def facts(self) -> list[tuple[int, int]]:
         """The soft ones."""
-        return [(number, soft) for number, (soft, _) in self.before_fork().items()]
+        return [(number, soft) for number, (soft, _) in self._noted.items()]
 
     def prepare(self, limits: list[tuple[int, int]]) -> None:
         """Raise what was raised, as far as this process may."""

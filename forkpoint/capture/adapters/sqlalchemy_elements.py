@@ -41,15 +41,10 @@ class _Elements(Quiet):
     name = "sqlalchemy_elements"
     module = "sqlalchemy.sql.annotation"
 
-    def __init__(self) -> None:
-        self._known: list[tuple[str, str]] = []
-
     def facts(self) -> list[tuple[str, str]]:
         """Module and name of each class that has one for annotations, in the order in which those were made."""
         kinds: dict[Any, Any] = annotation.annotated_classes
-        if len(kinds) != len(self._known):
-            self._known = [(kind.__module__, kind.__qualname__) for kind in list(kinds)]
-        return self._known
+        return [(kind.__module__, kind.__qualname__) for kind in kinds]
 
     def prepare(self, kinds: list[tuple[str, str]]) -> None:
         """Make those that this process has not yet; of classes of the program's, they are made when they are needed."""

@@ -42,9 +42,15 @@ def test_settings_are_made_only_where_they_differ(filled: Any) -> None:
         ("library_of_tables", "count", lambda m: m.count, lambda m, value: puts.append(value)),
         ("library_not_loaded", "count", lambda m: m.count, lambda m, value: puts.append(value)),
     )
-    saved = _tables.read_settings(settings)
-    _tables.put_settings(settings, saved)
-    assert puts == []
+    missing: _tables.Setting = (
+        "library_of_tables",
+        "gone",
+        lambda m: m.no_such_thing,
+        lambda m, value: puts.append(value),
+    )
+    saved = _tables.read_settings((missing, *settings))
+    _tables.put_settings((missing, *settings), saved)
+    assert puts == [] and list(saved) == [("library_of_tables", "count")]
     filled.count = 4
     _tables.put_settings(settings, saved)
     assert puts == [3]
