@@ -139,7 +139,10 @@ def keep_protocol(keeper: type, maker: type) -> OwnReducer:
             raise
         except Exception as error:
             return context.tombstone(obj, _reason(error))
-        if not _speaks_of(type(obj), value):
+        cls = type(obj)
+        if context.is_by_value(cls.__module__) and not _speaks_of(
+            cls, value
+        ):  # others, a library makes when it needs them
             return context.tombstone(obj, f"{keeper.__qualname__} is all that its library would make of it")
         kept = _kept(maker, obj, value)
         if kept is value:
