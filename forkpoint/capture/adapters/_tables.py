@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from forkpoint.capture.adapters._quiet import Quiet
+
 Place = tuple[str, str]
 """A module, and what leads from it to a dict or list."""
 
@@ -62,3 +64,21 @@ def _at(place: Place) -> Any:
         found = operator.attrgetter(place[1])(sys.modules.get(place[0]))
         return found if isinstance(found, dict | list) else None
     return None
+
+
+class Tables(Quiet):
+    """The adapter of such a list of tables and settings, whatever libraries they are of."""
+
+    module = "builtins"
+
+    def __init__(self, name: str, tables: tuple[Place, ...], settings: tuple[Setting, ...]) -> None:
+        self.name = name
+        self._tables = tables
+        self._settings = settings
+
+    def capture(self, before: None) -> dict[str, Any]:
+        return {"tables": read_tables(self._tables), "settings": read_settings(self._settings)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        fill_tables(state["tables"])
+        put_settings(self._settings, state["settings"])

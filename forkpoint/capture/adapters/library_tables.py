@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from forkpoint.capture.adapters import _tables
-from forkpoint.capture.adapters._quiet import Quiet
 
 _TABLES: Final = (
     ("PIL.Image", "EXTENSION"),
@@ -77,16 +76,4 @@ _SETTINGS: Final[tuple[_tables.Setting, ...]] = (
 )
 
 
-class _Libraries(Quiet):
-    name = "library_tables"
-    module = "builtins"
-
-    def capture(self, before: None) -> dict[str, Any]:
-        return {"tables": _tables.read_tables(_TABLES), "settings": _tables.read_settings(_SETTINGS)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        _tables.fill_tables(state["tables"])
-        _tables.put_settings(_SETTINGS, state["settings"])
-
-
-ADAPTER = _Libraries()
+ADAPTER = _tables.Tables("library_tables", _TABLES, _SETTINGS)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 from forkpoint.capture.adapters import _tables
-from forkpoint.capture.adapters._quiet import Quiet
 
 _TABLES: Final = (
     ("calendar", "c.__dict__"),
@@ -96,16 +95,4 @@ _SETTINGS: Final[tuple[_tables.Setting, ...]] = (
 """Module, what it is, how to read it, how to set it: what has functions for that, or lies in C."""
 
 
-class _Registries(Quiet):
-    name = "standard_registries"
-    module = "builtins"
-
-    def capture(self, before: None) -> dict[str, Any]:
-        return {"tables": _tables.read_tables(_TABLES), "settings": _tables.read_settings(_SETTINGS)}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        _tables.fill_tables(state["tables"])
-        _tables.put_settings(_SETTINGS, state["settings"])
-
-
-ADAPTER = _Registries()
+ADAPTER = _tables.Tables("standard_registries", _TABLES, _SETTINGS)
