@@ -23,6 +23,7 @@ _PROTOCOL_VERSION: Final = 5
 _TAKEN_APART: Final = frozenset(
     {
         "accelerate",
+        "cachetools",
         "lightning",
         "lightning_fabric",
         "loguru",
@@ -37,7 +38,7 @@ _TAKEN_APART: Final = frozenset(
 )
 """Packages of plain Python objects whose `__getstate__` is for another machine, or another day: it leaves out what is
 going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all;
-loguru writes handlers without what they write to; SQLAlchemy says how to find a mapped class's attributes, not what
+loguru writes handlers without what they write to; a cachedmethod of cachetools begins to count anew; SQLAlchemy says how to find a mapped class's attributes, not what
 they are)."""
 _TAKEN_APART_WITH: Final = {"keras": "keras.src.backend.torch"}
 """The same for packages of which that depends on a module: what keras leaves out with other backends is compiled code,
@@ -103,8 +104,18 @@ def reduce_by_protocol(obj: Any, context: Context) -> Any:
         raise
     except Exception as error:
         return context.tombstone(obj, _reason(error))
+    if _is_looked_up_in_a_class(obj, value, context):
+        return by_attributes(obj)
     left_out.save(obj, value, context)
     return _checked(obj, value, context, attributes)
+
+
+def _is_looked_up_in_a_class(obj: Any, value: Any, context: Context) -> bool:
+    """Does a descriptor say that the program's class holds it? That class is made anew, and its attributes with it."""
+    if not isinstance(value, tuple) or len(value) < 2 or not isinstance(value[1], tuple):
+        return False
+    owners = [each for each in value[1] if isinstance(each, type) and context.is_by_value(each.__module__)]
+    return any(each is obj for owner in owners for each in vars(owner).values()) and making.is_made_by_object(type(obj))
 
 
 def _shared_with_class(obj: Any, attributes: dict[str, Any], context: Context) -> Any:

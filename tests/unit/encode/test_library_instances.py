@@ -273,3 +273,41 @@ def test_what_a_library_would_make_one_of_its_own_is_a_tombstone(monkeypatch: py
         "program_under_test.reseeded",
         "Source is all that its library would make of it",
     )
+
+
+DESCRIPTORS = """
+class Cached:
+    def __init__(self, function):
+        self.function, self.owner = function, None
+    def __set_name__(self, owner, name):
+        self.owner, self.name = owner, name
+    def __get__(self, obj, owner=None):
+        return self if obj is None else obj.__dict__.setdefault("_cached", Bound(obj, self))
+    def __reduce__(self):
+        return self.find, (self.owner, self.name)
+    @staticmethod
+    def find(owner, name):
+        return vars(owner)[name]
+class Bound:
+    def __init__(self, obj, descriptor):
+        self.obj, self.descriptor = obj, descriptor
+    def __reduce__(self):
+        return self.descriptor.__get__, (self.obj,)
+    def __call__(self, *given):
+        return self.descriptor.function(self.obj, *given)
+"""
+
+
+def test_a_descriptor_that_is_looked_up_in_the_program_s_class_is_there_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """cachetools.cachedmethod: the class that holds it is made with it, and what is bound by it asks for it."""
+    library = types.ModuleType("library_of_descriptors")
+    library.__spec__ = types.SimpleNamespace(name=library.__name__, origin="built-in")  # type: ignore[assignment]
+    exec(compile(DESCRIPTORS, "<library>", "exec"), library.__dict__)
+    monkeypatch.setitem(sys.modules, library.__name__, library)
+    program = "import library_of_descriptors as library\nclass Store:\n    @library.Cached\n    def get(self, k):\n"
+    program += "        return k * 2\nstore = Store()\nfirst = store.get(1)\nbound = store.get\n"
+    back = World(program).again()
+    assert back.bound(4) == back.store.get(3) + 2 == 8
+    assert back.store.get is back.bound and vars(back.Store)["get"].owner is back.Store
