@@ -60,7 +60,11 @@ _SYS_NAMES: Final = frozenset(
 _EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__"}
 """Names in every module's namespace, which name nothing of its own."""
 
-_MADE_ON_DEMAND: Final = (("threadpoolctl", "ThreadpoolController"), ("rich.console", "Console"))
+_MADE_ON_DEMAND: Final = (
+    ("threadpoolctl", "ThreadpoolController"),
+    ("rich.console", "Console"),
+    ("joblib.executor", "MemmappingExecutor"),
+)
 """Classes of objects that libraries keep in a global once they have needed one: a fresh import has none to be named."""
 
 _ELSEWHERE: Final = frozenset({"sys", "forkpoint", "site", "sitecustomize", "usercustomize"})

@@ -53,5 +53,7 @@ def unmodified() -> list[Program]:
 
 def _imports(source: str) -> list[str]:
     return [
-        name for name in ("numpy", "sklearn", "torch", "tqdm") if f"import {name}" in source or f"from {name}" in source
+        name
+        for name in ("joblib", "numpy", "sklearn", "torch", "tqdm")
+        if f"import {name}" in source or f"from {name}" in source
     ]

@@ -10,7 +10,7 @@ from catalogue import unmodified
 from timer import random_kills, uninterrupted
 
 SEED = int(os.environ.get("CRASH_SEED", "20"))
-WHEN_SHORT = ("called_back", "csv_rows", "one_line", "progress_bar")
+WHEN_SHORT = ("called_back", "csv_rows", "kept_processes", "one_line", "progress_bar")
 
 
 @pytest.mark.parametrize("program", unmodified(), ids=lambda program: program.name)
