@@ -18,6 +18,8 @@ from forkpoint.preempt import Preemption
 from forkpoint.snapshot import safepoint
 
 if TYPE_CHECKING:
+    from types import CodeType
+
     from forkpoint.engine import Engine
 
 
@@ -47,7 +49,8 @@ class Autosave:
         self._interval = next_interval(self._every, 0.0, 0.0, self._share)
         self._due = monotonic() + self._interval
         self._pause = limits.RETRY_SECONDS_MIN
-        self._armed = False
+        self._armed: CodeType | None = None
+        self._passed: list[CodeType] = []
         self._place = ""
         self._preemption = Preemption(engine, self)
 
@@ -158,17 +161,21 @@ class Autosave:
             return
         self._engine.ask_threads()
         avoided = (*ambient.inside(), *self._engine.places.avoided(self._engine.protection.gap))
-        place = stack.deepest_resumable(avoided)
-        if place.blocked is not None:
+        place = stack.deepest_resumable((*avoided, *self._passed))
+        if place.blocked is not None and not self._passed:
             standing = ambient.standing()
             self._engine.obstacles.note(Refusal(standing, "") if standing else place.blocked)
         safepoint.arm(place.address, place.code, self._reached)
-        self._armed = True
+        self._armed = place.code
         self._place = str(place.location)
 
     def _disarm(self) -> None:
-        if self._armed:
-            self._armed = False
+        """What is still armed was not reached: a function of one line may end without beginning another one, each time
+        (CPython 3.13). Its callers are tried next, a few of them, then the innermost frame again.
+        """
+        if self._armed is not None:
+            self._passed = [*self._passed, self._armed] if len(self._passed) < limits.OUTWARD_MAX else []
+            self._armed = None
             safepoint.disarm()
 
     def _reached(self, mode: safepoint.Mode, destination: int | None) -> None:
@@ -176,7 +183,8 @@ class Autosave:
 
         A fork of the program's has what was armed before it, and comes by: it is no run of ours.
         """
-        self._armed = False
+        self._armed = None
+        self._passed = []
         if os.getpid() != self._engine.pid:
             return
         try:

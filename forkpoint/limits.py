@@ -97,6 +97,9 @@ RETRY_SECONDS_MAX: Final = 0.1
 RETRY_GROWTH: Final = 1.5
 """How the pause between two looks grows: a program that is long in one C call is not asked in vain."""
 
+OUTWARD_MAX: Final = 3
+"""How many frames that ended without beginning a line are passed by, before the innermost one is tried again."""
+
 RETRIES_COUNTED_MAX: Final = 20
 """After so many children in a row that came to nothing the pause before the next grows no more."""
 

@@ -97,3 +97,18 @@ def test_retention_while_running_keeps_what_keep_within_says(make):
     assert [p["seq"] for p in here.json("log")["runs"][0]["points"]] == [8, 7, 2]
     assert here.run("--keep-last", "2", "--keep-within", "1h").status == 0
     assert len(here.json("log")["runs"][0]["points"]) == 8
+
+
+def test_a_program_that_works_in_functions_of_one_line_has_points(make):
+    """Such a function ends without beginning another line, each time; CPython 3.13 tells of none in it at all."""
+    here = make("""
+        import time
+
+        def step(x): time.sleep(0.02); return x * 3 % 1000003
+
+        x = 1
+        for i in range(100):
+            x = step(x)
+    """)
+    assert here.run("--every", "0.3").status == 0
+    assert len(here.json("log")["runs"][0]["points"]) >= 3
