@@ -75,6 +75,8 @@ LIBRARIES: Final[dict[str, str]] = {
     "asyncio_loops": "asyncio.events",
     "asyncio_tasks": "asyncio.tasks",
     "sqlite_connections": "sqlite3",
+    "ctypes_data": "ctypes",
+    "ctypes_functions": "ctypes",
     "sqlalchemy_elements": "sqlalchemy.sql.annotation",
     "statsmodels_statespaces": "statsmodels.tsa.statespace.representation",
     "sqlalchemy_pools": "sqlalchemy.pool.base",

@@ -48,9 +48,12 @@ def unfinished(value: Any, name: str) -> Refused | None:
     """In the program, where nothing may be touched: what `spent` will raise for this variable in the child, if it is
     sure to. None also for what only the child can tell.
     """
-    if type(value) is not torch.Tensor or value.grad_fn is None or not _CAN_LOOK:
+    if type(value) is not torch.Tensor or not _CAN_LOOK:
         return None
-    return _refused(value, name) if _is_usable(value.grad_fn, {}, _seems_freed, _NODES_LOOKED_AT_MAX) else None
+    with torch._C.DisableTorchFunction():  # a mode of the program's is not asked
+        if value.grad_fn is None:
+            return None
+        return _refused(value, name) if _is_usable(value.grad_fn, {}, _seems_freed, _NODES_LOOKED_AT_MAX) else None
 
 
 def _refused(tensor: Any, name: str) -> Refused:

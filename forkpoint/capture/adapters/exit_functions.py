@@ -37,7 +37,10 @@ def _is_hidden(function: Any, program: set[str]) -> bool:
         if type(owner).__name__ == "PyCapsule":  # a closure of a compiled library (pyo3's, polars has one)
             return True
         return made_by not in program and made_by.partition(".")[0] not in sys.stdlib_module_names
-    return "<locals>" in getattr(function, "__qualname__", "") and defining_module(function) not in program
+    name = getattr(function, "__qualname__", "")
+    if not isinstance(name, str):
+        return True  # a nameless function of a compiled library (nanobind's, duckdb has one)
+    return "<locals>" in name and defining_module(function) not in program
 
 
 def _registered() -> list[Call]:

@@ -15,6 +15,7 @@ from forkpoint.say import say
 
 _torch: Any = torch
 _C: Any = torch._C
+_DEVICES: Final = "torch.utils._device"
 _SMALLEST: Final = 5e-324
 
 _CUDNN: Final = ("enabled", "benchmark", "deterministic", "allow_tf32", "benchmark_limit")
@@ -69,11 +70,9 @@ def _cudnn() -> dict[str, Any]:
 
 
 def _refuse_what_cannot_be_carried() -> None:
-    from torch.overrides import _get_current_function_mode_stack
     from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
-    default = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    modes = [mode for mode in _get_current_function_mode_stack() if mode is not default]
+    modes = [mode for mode in _function_modes() if type(mode).__module__ != _DEVICES]
     modes += _get_current_dispatch_mode_stack()
     if modes:
         raise Refused(f"a torch mode is active: {type(modes[-1]).__name__}")
@@ -85,6 +84,33 @@ def _refuse_what_cannot_be_carried() -> None:
         raise Refused("inside torch.profiler.profile(), whose records are in C++")
     if _C._functorch.peek_interpreter_stack() is not None:
         raise Refused("inside a torch.func transform (vmap, grad)")
+
+
+def _function_modes() -> list[Any]:
+    from torch.overrides import _get_current_function_mode_stack
+
+    return list(_get_current_function_mode_stack())
+
+
+def _devices() -> tuple[Any, Any, list[Any]]:
+    """The context of `set_default_device`, the device that is current, and the context that makes it so: there is one on
+    the stack of modes at most, that of the innermost `with torch.device()` (torch/utils/_device.py).
+    """
+    default = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
+    modes = _function_modes()
+    return default, _torch.utils._device.CURRENT_DEVICE if modes else None, modes
+
+
+def _restore_devices(state: tuple[Any, Any, list[Any]]) -> None:
+    from torch.overrides import _push_mode
+
+    default, current, modes = state
+    if default is not None:
+        _torch._GLOBAL_DEVICE_CONTEXT.device_context = default
+    if modes:
+        _torch.utils._device.CURRENT_DEVICE = current
+        for mode in modes:
+            _push_mode(mode)
 
 
 def _deterministic() -> tuple[bool, bool]:
@@ -117,13 +143,12 @@ class _Settings(Quiet):
     def before_fork(self) -> dict[str, Any]:
         # Grad mode, autocast and the mode stacks belong to the thread; the child saves in another one.
         _refuse_what_cannot_be_carried()
-        device = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
         return {
             "grad": torch.is_grad_enabled(),
             "flush_denormal": _SMALLEST * float(1) == 0,  # of the thread; torch sets it and cannot tell
             "multithreaded_backward": _C._is_multithreading_enabled(),
             "autocast": _autocast(),
-            "device": None if device is None else str(device.device),
+            "devices": _devices(),
             "threads": torch.get_num_threads(),
             "interop_threads": torch.get_num_interop_threads(),
         }
@@ -148,8 +173,7 @@ class _Settings(Quiet):
         torch.set_default_dtype(state["dtype"])
         torch.set_flush_denormal(state["flush_denormal"])
         torch.distributions.Distribution.set_default_validate_args(state["validated"])
-        if state["device"] is not None:
-            torch.set_default_device(state["device"])
+        _restore_devices(state["devices"])
         if torch.get_num_threads() != state["threads"]:
             torch.set_num_threads(state["threads"])
         if torch.get_num_interop_threads() != state["interop_threads"]:

@@ -86,3 +86,20 @@ def _named(module: str) -> Callable[[], None]:
 
     function.__module__ = module
     return function
+
+
+def test_a_compiled_function_without_a_name_is_its_librarys() -> None:
+    """nanobind's, of which duckdb registers one: it has a `__qualname__`, which is None."""
+
+    class Nameless:
+        def __init__(self) -> None:
+            self.__qualname__ = None
+
+        def __call__(self) -> None: ...
+
+    nameless = Nameless()
+    atexit.register(nameless)
+    try:
+        assert ADAPTER.capture(None)[-1] is None
+    finally:
+        atexit.unregister(nameless)

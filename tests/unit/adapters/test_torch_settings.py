@@ -16,7 +16,7 @@ from in_memory import dumps, loads, torch_state
 
 from forkpoint import _native
 from forkpoint.capture import ambient
-from forkpoint.capture.adapters import torch_settings
+from forkpoint.capture.adapters import torch_settings, torch_tensors
 from forkpoint.errors import Refused
 
 pytestmark = pytest.mark.usefixtures("same_torch_settings_afterwards")
@@ -77,6 +77,34 @@ def test_settings_come_back() -> None:
     assert torch._tensor_str.PRINT_OPTS.precision == 2  # type: ignore[attr-defined]
     assert torch.utils._device.CURRENT_DEVICE == torch.device("cpu")
     torch.set_autocast_enabled("cpu", False)
+
+
+def test_with_device_goes_on_and_ends_where_it_would_have() -> None:
+    torch.set_default_device("cpu")
+    with torch.device("meta") as inside:
+        saved = dumps((torch_state(), inside))
+    torch.set_default_device(None)
+    state, inside = loads(saved)
+    ambient.restore(state)
+    assert torch.ones(2).device.type == torch.get_default_device().type == "meta"
+    inside.__exit__(None, None, None)
+    assert torch.ones(2).device.type == "cpu"
+    torch.set_default_device(None)
+    assert not torch.overrides._get_current_function_mode_stack()
+
+
+def test_a_function_mode_of_the_program_is_not_asked_by_looking_for_open_graphs() -> None:
+    asked: list[Any] = []
+
+    class Mode(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            asked.append(function)
+            return function(*args, **(kwargs or {}))
+
+    loss = (torch.ones(3, requires_grad=True) * 2).sum()
+    with Mode():
+        assert torch_tensors.ADAPTER.unfinished(loss, "loss") is not None
+    assert not asked
 
 
 def test_the_default_generator_goes_on() -> None:
