@@ -24,6 +24,8 @@ from forkpoint.model import ReduceContext, Reducer
 _MEANINGS: Final = ("foreign_keys", "recursive_triggers", "query_only", "read_uncommitted", "busy_timeout")
 """Settings of a connection that change what statements do, and can be asked without reading the file."""
 _PROBE: Final = "forkpoint_probe"
+_BLOCK: Final = 1_000_000
+"""Rows with which changes are counted again, over and over: some 0.1 s for each time."""
 
 sqlite3: Any = sys.modules["sqlite3"]
 
@@ -50,6 +52,7 @@ def reduce_connection(connection: Any, context: ReduceContext) -> Any:
     if open_transaction:
         raise Refused("an sqlite3 connection has a transaction open")
     own = (connection.row_factory, connection.text_factory, connection.isolation_level)
+    counted = (connection.total_changes, *_ask(connection, "select changes(), last_insert_rowid()")[0])
     connection.text_factory, connection.isolation_level = str, None
     problem = _why_not(connection)
     if problem:
@@ -62,7 +65,7 @@ def reduce_connection(connection: Any, context: ReduceContext) -> Any:
     if hasattr(connection, "autocommit"):
         options["autocommit"] = connection.autocommit
     meanings = {name: _ask(connection, f"pragma {name}")[0][0] for name in _MEANINGS}
-    state = (own, meanings, attributes(connection))
+    state = (own, meanings, counted, attributes(connection))
     where = (path or ":memory:", bool(path) and os.path.exists(path), content)
     return make_connection, (type(connection), where, options), state, None, None, fill_connection
 
@@ -132,15 +135,47 @@ def make_connection(cls: Any, where: tuple[str, bool, Any], options: Mapping[str
     return made
 
 
-def fill_connection(connection: Any, state: tuple[tuple[Any, Any, Any], Mapping[str, int], Any]) -> None:
-    """Its settings and attributes."""
-    (rows, text, isolation), meanings, named = state
+_State = tuple[tuple[Any, Any, Any], Mapping[str, int], tuple[int, int, int], Any]
+
+
+def fill_connection(connection: Any, state: _State) -> None:
+    """Its settings, counters and attributes."""
+    (rows, text, isolation), meanings, counted, named = state
+    own, connection.isolation_level = connection.isolation_level, None
+    _count(connection, *counted)
+    connection.isolation_level = own
     for name, value in meanings.items():
         _ask(connection, f"pragma {name} = {value}")
     connection.row_factory, connection.text_factory = rows, text
     if connection.isolation_level != isolation:
         connection.isolation_level = isolation
     fill(connection, named)
+
+
+def _count(connection: Any, total: int, last: int, rowid: int) -> None:
+    """Change `total` rows of a temporary table, `last` of them in the last statement, with which `rowid` comes."""
+    if total == 0:
+        return
+    _ask(connection, f"create temp table {_PROBE} (x integer primary key)")
+    left = total - max(last, 1)
+    while left > 0:
+        block = min(left, _BLOCK)
+        _ask(connection, _filled("1", block))
+        left -= block
+        cleared = min(left, block)
+        _ask(connection, f"delete from {_PROBE} where x <= {cleared}")  # noqa: S608 - a name of ours
+        left -= cleared
+        _ask(connection, f"drop table {_PROBE}")
+        _ask(connection, f"create temp table {_PROBE} (x integer primary key)")
+    _ask(connection, _filled(str(rowid - max(last, 1) + 1), max(last, 1)))
+    if last == 0:
+        _ask(connection, f"delete from {_PROBE} where 0")  # noqa: S608
+    _ask(connection, f"drop table {_PROBE}")
+
+
+def _filled(first: str, rows: int) -> str:
+    counted = f"with recursive n(i) as (select 0 union all select i + 1 from n limit {rows})"
+    return f"insert into {_PROBE} {counted} select {first} + i from n"  # noqa: S608
 
 
 def make_closed(cls: Any) -> Any:

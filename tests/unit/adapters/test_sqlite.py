@@ -168,3 +168,20 @@ def test_a_database_in_memory_may_have_nothing_in_it() -> None:
     back = again(connected(":memory:"))
     back.execute("create table points(x)")
     assert back.execute("select count(*) from points").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("last", ["insert into t values (1), (2)", "update t set x = 3", "delete from t where x > 9"])
+def test_what_a_connection_has_counted_is_counted_again(last: str, tmp_path: Path) -> None:
+    connection = connected(str(tmp_path / "a.db"), isolation_level="IMMEDIATE")
+    connection.execute("create table t (x)")
+    connection.executemany("insert into t values (?)", [(each,) for each in range(5)])
+    connection.execute(last)
+    connection.commit()
+    back = again(connection)
+
+    def counted(of: sqlite3.Connection) -> Any:
+        return of.total_changes, of.execute("select changes(), last_insert_rowid(), count(*) from t").fetchone()
+
+    assert counted(back) == counted(connection)
+    assert back.isolation_level == "IMMEDIATE" and not back.in_transaction
+    assert counted(again(back)) == counted(connection)
