@@ -102,13 +102,23 @@ def fill_thread(thread: Any, attributes: dict[str, Any]) -> None:
         threading._dangling.add(thread)  # type: ignore[attr-defined]
 
 
+def _has_run(thread: Any) -> bool:
+    """Whether nothing is left of it but the interpreter's own end of a thread: `run` is over, and the thread has left
+    the table of those that are active (Thread._bootstrap_inner).
+    """
+    active: Any = threading
+    return all(thread is not each for each in [*active._active.values(), *active._limbo.values()])
+
+
 @reduces(threading.Thread, subclasses=True)
 def _reduce_thread(obj: Any, context: Context) -> Any:
     if obj is threading.main_thread():
         return main_thread, ()
-    if obj.is_alive():
+    if obj.is_alive() and not _has_run(obj):
         return context.tombstone(obj, "a running thread cannot be saved")
     attributes = {name: value for name, value in obj.__dict__.items() if name not in _PROCESS_STATE}
+    if "_is_stopped" in attributes:  # up to 3.12: until somebody asks
+        attributes["_is_stopped"] = attributes["_started"].is_set()
     return library.new_by_object, (type(obj),), attributes, None, None, fill_thread
 
 
