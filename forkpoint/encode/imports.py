@@ -1,5 +1,5 @@
 """What an import under way holds: the module's lock, held again by the thread that restores, which is the main thread,
-and its spec, which is the module's own."""
+and its spec and path, which are the module's own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from forkpoint.encode import library
 from forkpoint.encode.reducers import Context, reduces
 
 _bootstrap: Final[Any] = sys.modules["_frozen_importlib"]
+_external: Final[Any] = sys.modules["_frozen_importlib_external"]
 
 _UNDER_WAY: Final = ("_initializing", "_uninitialized_submodules")
 """What a spec knows of imports that have begun."""
@@ -42,4 +43,18 @@ def _reduce_spec(obj: Any, context: Context) -> Any:
     name = obj.name
     if context.is_by_value(name) and getattr(sys.modules.get(name), "__spec__", None) is obj:
         return module_spec, (name,), {key: value for key, value in vars(obj).items() if key in _UNDER_WAY}
+    return library.reduce_by_protocol(obj, context)
+
+
+def module_path(name: str) -> Any:
+    """The path of the namespace package of this name."""
+    return sys.modules[name].__path__
+
+
+@reduces(_external._NamespacePath)
+def _reduce_namespace_path(obj: Any, context: Context) -> Any:
+    """That of a program's package has been made again with it; it follows the paths of its parents."""
+    name = obj._name
+    if context.is_by_value(name) and getattr(sys.modules.get(name), "__path__", None) is obj:
+        return module_path, (name,)
     return library.reduce_by_protocol(obj, context)

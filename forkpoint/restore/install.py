@@ -10,6 +10,7 @@ import linecache
 import os
 import sys
 import types
+import zipimport
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ def prepare(preamble: Preamble, cwd: str | None) -> None:
     os.chdir(cwd or preamble.cwd)
     sys.path[:] = preamble.path
     sys.modules.update(_empty_modules(preamble))
+    _spread_namespaces(preamble)
     with _unheard():
         for name in preamble.imports:
             if name not in sys.modules:
@@ -66,6 +68,7 @@ def beside(preamble: Preamble) -> Iterator[None]:
     current = {name: sys.modules.get(name) for name in old}
     sys.modules.update(old)
     try:
+        _spread_namespaces(preamble)
         yield
     finally:
         for name, module in current.items():
@@ -81,12 +84,26 @@ def _empty_modules(preamble: Preamble) -> dict[str, types.ModuleType]:
     return modules | {alias: modules[name] for alias, name in preamble.aliases.items()}
 
 
+def _spread_namespaces(preamble: Preamble) -> None:
+    """Packages without a file get the loader and the path that go with that: those follow their parents' paths, so the
+    parents are in `sys.modules`, and come first.
+    """
+    find: Any = importlib.machinery.PathFinder
+    for facts in sorted(preamble.modules, key=lambda facts: facts.name):
+        if facts.file is None and facts.path is not None:
+            module: Any = sys.modules[facts.name]
+            loader: Any = importlib.machinery.NamespaceLoader(facts.name, list(facts.path), find._get_spec)
+            module.__loader__, module.__path__ = loader, loader._path
+            if getattr(module, "__spec__", None) is not None:
+                module.__spec__.loader, module.__spec__.submodule_search_locations = loader, loader._path
+
+
 def _empty(facts: ModuleFacts) -> types.ModuleType:
     """A module that only knows where it came from."""
     module = types.ModuleType(facts.name)
     known: dict[str, Any] = {"__package__": facts.package, "__builtins__": sys.modules["builtins"]}
     if facts.file is not None:
-        known |= {"__file__": facts.file, "__loader__": importlib.machinery.SourceFileLoader(facts.name, facts.file)}
+        known |= {"__file__": facts.file, "__loader__": _loader(facts, facts.file)}
     if facts.path is not None:
         known["__path__"] = list(facts.path)
     if facts.spec_name is not None:
@@ -98,3 +115,17 @@ def _empty(facts: ModuleFacts) -> types.ModuleType:
         known["__spec__"] = spec
     module.__dict__.update(known)
     return module
+
+
+def _loader(facts: ModuleFacts, file: str) -> Any:
+    """What reads a module's source and the files beside it, in a folder or in an archive."""
+    if file.endswith(tuple(importlib.machinery.BYTECODE_SUFFIXES)):
+        return importlib.machinery.SourcelessFileLoader(facts.name, file)
+    folder = os.path.dirname(file)
+    archive = folder
+    while archive and not os.path.exists(archive):
+        archive = os.path.dirname(archive)
+    if os.path.isfile(archive):
+        with contextlib.suppress(zipimport.ZipImportError):
+            return zipimport.zipimporter(folder if facts.path is None else os.path.dirname(folder))
+    return importlib.machinery.SourceFileLoader(facts.name, file)
