@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from forkpoint import _native, faultpoints, registry
 from forkpoint import settings as choices
 from forkpoint.capture import ambient, descriptors, libraries, liveness, mappings, preview, provenance, roots
-from forkpoint.encode import mapped, pickler
+from forkpoint.encode import mapped, pickler, preamble
 from forkpoint.errors import Refused
 from forkpoint.files import AtCommit, Files
 from forkpoint.journal import columns, committer, known, pack
@@ -180,7 +180,7 @@ def _provenance(at: Writing, moment: Moment) -> dict[str, Any]:
         "flags": interpreter_flags(),
         "hash_seed": os.environ.get("PYTHONHASHSEED", ""),
         "hash_secret": _native.hash_secret().hex(),
-        "cwd": os.getcwd(),
+        "cwd": preamble.cwd(),
         "frames": len(moment.stack.frames),
         "settings": choices.as_plain(at.settings),
     }

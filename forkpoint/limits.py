@@ -41,6 +41,9 @@ KEPT_BYTES_MAX: Final = 1 << 30
 """Of files a program changes or removes that no restore point holds, what is kept at most: disk space that the program
 may be freeing. What is beyond cannot be put back for older restore points."""
 
+SHARED_BYTES_MAX: Final = 512 << 20
+"""The same for torch's shared memory, where a batch of a DataLoader's workers lies: some 0.3 s for each GiB."""
+
 MAPPED_BYTES_MAX: Final = 64 << 20
 """Of files that the program has mapped for writing, what is copied while it is stopped, some 30 ms at most; while more
 is mapped, commits are refused."""

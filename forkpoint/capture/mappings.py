@@ -1,5 +1,6 @@
-"""Files that the program has mapped for writing: a fork shares these pages, and its child would see what the program
-does to them later. They are copied at the commit point, and the child gets the copies in their place.
+"""Files that the program has mapped for writing, and torch's shared memory: a fork shares these pages, and its child
+would see what the program does to them later. They are copied at the commit point, and the child gets the copies in
+their place.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from typing import Final, NamedTuple
 
 from forkpoint import _native
 from forkpoint.errors import Refused
-from forkpoint.limits import MAPPED_BYTES_MAX
+from forkpoint.limits import MAPPED_BYTES_MAX, SHARED_BYTES_MAX
 
 _SHARED: Final = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) .w.s \S+ \S+ [1-9]\d* +(/.*)$", re.MULTILINE)
 _NO_FILES: Final = (b"/dev/zero", b"/dev/nvidia", b"/memfd:", b"/SYSV")
+_TORCH: Final = b"/dev/shm/torch_"  # noqa: S108 - not written to
+"""What `share_memory_()` makes, and what a DataLoader's workers send: files without a name by the time they are seen."""
 
 
 class Mappings(NamedTuple):
@@ -37,27 +40,32 @@ def at_commit() -> Mappings:
     _none_at[:] = [] if spans else [count]
     if not spans:
         return Mappings()
-    name = os.fsdecode(spans[0][2])
-    if sum(high - low for low, high, _ in spans) > MAPPED_BYTES_MAX:
-        raise Refused(
-            f"{name} is mapped for writing, and more than {MAPPED_BYTES_MAX >> 20} MiB in all cannot be held still",
-            hint="commits are taken while less is mapped for writing; modes 'r' and 'c' do not count",
-        )
+    files = [span for span in spans if not span[2].startswith(_TORCH)]
+    _require_at_most(MAPPED_BYTES_MAX, files, "modes 'r' and 'c' do not count")
+    _require_at_most(SHARED_BYTES_MAX, [span for span in spans if span not in files], "smaller batches of workers do")
     try:
         copies = tuple((low, _native.memory_read(low, high - low)) for low, high, _ in spans)
     except OSError as problem:
-        raise Refused(f"{name} is mapped beyond its end") from problem
-    return Mappings(os.fsdecode(text), copies, frozenset(os.fsdecode(path) for _, _, path in spans))
+        raise Refused(f"{os.fsdecode(spans[0][2])} is mapped beyond its end") from problem
+    return Mappings(os.fsdecode(text), copies, frozenset(os.fsdecode(path) for _, _, path in files))
+
+
+def _require_at_most(limit: int, spans: list[tuple[int, int, bytes]], hint: str) -> None:
+    if sum(high - low for low, high, _ in spans) > limit:
+        raise Refused(
+            f"{os.fsdecode(spans[0][2])} is mapped for writing, and more than {limit >> 20} MiB in all cannot be held still",
+            hint=f"commits are taken while less is mapped for writing; {hint}",
+        )
 
 
 def _look() -> tuple[bytes, list[tuple[int, int, bytes]]]:
-    """/proc/self/maps, and the shared mappings of files in it."""
+    """/proc/self/maps, and the shared mappings in it that the program may write to."""
     with open("/proc/self/maps", "rb") as file:
         text = file.read()
     spans = [
         (int(low, 16), int(high, 16), path)
         for low, high, path in _SHARED.findall(text)
-        if not path.startswith(_NO_FILES) and not path.endswith(b" (deleted)")
+        if path.startswith(_TORCH) or not (path.startswith(_NO_FILES) or path.endswith(b" (deleted)"))
     ]
     return text, spans
 

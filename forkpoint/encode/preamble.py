@@ -88,7 +88,8 @@ def _aliases(modules: Sequence[ModuleType]) -> dict[str, str]:
     return {key: names[at] for key, at in found if key != names[at]}
 
 
-def _cwd() -> str:
+def cwd() -> str:
+    """The working directory; "" where it has been removed."""
     try:
         return os.getcwd()
     except OSError:  # the directory was removed
@@ -110,7 +111,7 @@ def write(modules: Sequence[ModuleType], imports: Iterable[str], facts: Mapping[
             sources.setdefault(filename, "".join(entry[2]))
     preamble = Preamble(
         path=tuple(map(str, sys.path)),
-        cwd=_cwd(),
+        cwd=cwd(),
         imports=tuple(imports),
         modules=tuple(_facts(module) for module in modules),
         sources=sources,

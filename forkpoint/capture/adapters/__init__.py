@@ -58,6 +58,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "sklearn_settings": "sklearn",
     "library_tables": "builtins",
     "joblib_settings": "joblib.parallel",
+    "jax_settings": "jax._src.config",
     "loky_executors": "joblib.executor",
     "scipy_special_errors": "scipy.special",
     "mpmath_precision": "mpmath",

@@ -28,7 +28,7 @@ from forkpoint import secrecy
 from forkpoint.capture import adapters as adapter_files
 from forkpoint.capture import ambient, libraries, provenance
 from forkpoint.capture.adapters import environment, tracing, warning_filters
-from forkpoint.errors import RestoreFailed
+from forkpoint.errors import Refused, RestoreFailed
 
 
 @pytest.fixture(autouse=True)
@@ -402,3 +402,16 @@ def test_context_variables_have_the_values_they_had() -> None:
     variable.set("later")
     ambient.restore(loads(stream))
     assert variable.get() == "then"
+
+
+def test_in_a_directory_that_has_been_removed_commits_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    before = ambient.before_fork()
+    gone.rmdir()
+    with pytest.raises(Refused, match="the working directory has been removed"):
+        ambient.before_fork()
+    with pytest.raises(Refused, match="the working directory has been removed"):
+        ambient.capture(before)

@@ -320,6 +320,13 @@ def test_what_no_constructor_of_python_s_makes_is_told_of() -> None:
     assert making.is_made_by_object(type("Own", (), {})) and not making.is_made_by_object(type("Own", (int,), {}))
 
 
+def test_a_ufunc_of_a_python_function_is_made_of_it_again() -> None:
+    power = 3
+    made = np.frompyfunc(lambda value, other: value**power + other, 2, 1, identity=0)
+    back, plain = again((made, np.add))
+    assert back.identity == 0 and back.reduce([2, 1, 1]) == made.reduce([2, 1, 1]) and plain is np.add
+
+
 def test_a_vectorized_function_makes_its_ufunc_anew() -> None:
     function = np.vectorize(lambda value, power: value**power, otypes=[float], excluded={"power"})
     function.label = "own"
