@@ -70,6 +70,25 @@ static int attribute_is_programs(PyObject *wrapper, const char *name, PyObject *
     return found;
 }
 
+/* A descriptor of a library's own class: does it hold a class or function of the program's? So are those made that
+   offer something as an attribute of the library's classes (xarray's accessors), and functools.cached_property. */
+static int descriptor_holds_programs(PyObject *descriptor, PyObject *program)
+{
+    PyObject *attributes = PyObject_GenericGetDict(descriptor, NULL);
+    if (attributes == NULL) {
+        PyErr_Clear(); /* it has slots only */
+        return 0;
+    }
+    PyObject *name, *held;
+    Py_ssize_t position = 0;
+    int found = 0;
+    while (found == 0 && PyDict_Next(attributes, &position, &name, &held)) {
+        found = PyFunction_Check(held) || PyType_Check(held) ? is_programs(held, program, WRAPPERS_MAX) : 0;
+    }
+    Py_DECREF(attributes);
+    return found;
+}
+
 /* Is what this wraps the program's? 0 for what is no wrapper. */
 static int wraps_programs(PyObject *value, PyObject *program, int depth)
 {
@@ -96,7 +115,7 @@ static int wraps_programs(PyObject *value, PyObject *program, int depth)
     if (strcmp(type->tp_name, "functools._lru_cache_wrapper") == 0) {
         return attribute_is_programs(value, "__wrapped__", program, depth);
     }
-    return 0;
+    return type->tp_descr_get != NULL && forkpoint_is_python_class(type) ? descriptor_holds_programs(value, program) : 0;
 }
 
 static int is_programs(PyObject *value, PyObject *program, int depth)

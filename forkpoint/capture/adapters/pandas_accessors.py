@@ -1,4 +1,4 @@
-"""The program's accessors on pandas' classes (`register_dataframe_accessor`): pandas wraps them in its own objects."""
+"""The program's accessors on pandas' classes (`register_dataframe_accessor`): pandas lists them by name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,11 @@ class _Accessors(Quiet):
 
     def restore(self, state: list[tuple[str, str, Any]]) -> None:
         for kind, name, accessor in state:
-            _REGISTER[kind](name)(accessor)
+            cls: Any = getattr(pd, kind)
+            if getattr(cls, name, None) is accessor:  # `library_changes` has put the wrapper there
+                cls._accessors.add(name)
+            else:
+                _REGISTER[kind](name)(accessor)
 
 
 ADAPTER = _Accessors()

@@ -1,4 +1,4 @@
-"""The program's namespaces on polars' classes (`register_expr_namespace`): polars wraps them in its own objects."""
+"""The program's namespaces on polars' classes (`register_expr_namespace`): polars lists them by name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class _Namespaces(Quiet):
 
     def restore(self, state: list[tuple[str, str, Any]]) -> None:
         for kind, name, namespace in state:
-            if getattr(getattr(pl, kind), name, None) is not namespace:
+            cls: Any = getattr(pl, kind)
+            if getattr(cls, name, None) is namespace:  # `library_changes` has put the wrapper there
+                cls._accessors.add(name)
+            else:
                 _REGISTER[kind](name)(namespace)
 
 

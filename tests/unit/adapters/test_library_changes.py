@@ -136,6 +136,22 @@ def test_own_functions_wrappers_instances_and_elements_are_the_programs_wherever
     assert [element[:4] for element in state["elements"]] == [("json.decoder", "", "BACKSLASH", "z")]
 
 
+def test_a_descriptor_of_a_librarys_class_that_holds_the_programs_is_the_programs(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """xarray's accessors, and functools.cached_property: what a call leaves as an attribute of a library's class."""
+    monkeypatch.setattr(json.JSONDecoder, "near", None, raising=False)
+    monkeypatch.setattr(json.JSONDecoder, "own", None, raising=False)
+    run(
+        "import functools, json\n"
+        "def cached(self): return 1\n"
+        "for name, function in (('near', len), ('own', cached)):\n"
+        "    type.__setattr__(json.JSONDecoder, name, functools.cached_property(function))\n"
+    )
+    found = {change[:3] for change in changes()["own"]}
+    assert ("json.decoder", "JSONDecoder", "own") in found and ("json.decoder", "JSONDecoder", "near") not in found
+
+
 def test_a_simple_value_is_put_back_only_where_a_fresh_import_gives_another(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
