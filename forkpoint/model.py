@@ -73,6 +73,9 @@ UNNAMED = "an object the program holds"
 """The path of a tombstone that no variable leads to: something on the way of an expression, or in C code."""
 """The reason of tombstones the program asked for: they do not make a restore point incomplete."""
 
+IMPORTING: Final = "a library is being imported"
+"""A reason to refuse that is given many times within a second, and over then: any other one matters more."""
+
 
 class Refusal(NamedTuple):
     """A commit that could not be taken somewhere, how often, and why."""

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from typing import Final
 
 from forkpoint import limits
-from forkpoint.model import Refusal
+from forkpoint.model import IMPORTING, Refusal
 
 BUSY: Final = "the commit before is still being written"
 """No obstacle of its own: where that one comes to nothing, there is another reason."""
@@ -46,7 +46,7 @@ class Obstacles:
     def _commonest(self) -> tuple[str, str]:
         if not self._newest:
             return "the program has not come to a place where one can be taken", ""
-        newest = [key for key in self._newest if key[0] != BUSY] or list(self._newest)
+        newest = [key for key in self._newest if key[0] not in (BUSY, IMPORTING)] or list(self._newest)
         kind, _ = Counter(map(_kind, newest)).most_common(1)[0]
         return Counter(key for key in newest if _kind(key) == kind).most_common(1)[0][0]
 

@@ -19,7 +19,7 @@ from forkpoint.capture.bytecode import VERSION, Instruction
 from forkpoint.capture.expressions import UNKNOWN, is_in
 from forkpoint.capture.frames import Frame, running
 from forkpoint.errors import Refused
-from forkpoint.model import CapturedStack, FrameRecord, Location, Refusal
+from forkpoint.model import IMPORTING, CapturedStack, FrameRecord, Location, Refusal
 
 Mode = Literal["call", "line", "jump"]
 
@@ -82,7 +82,7 @@ def deepest_resumable(avoided: Collection[CodeType] = ()) -> Resumable:
             transitions.plan(frame, callee, constructed)
             _require_enterable(callee)
             if callee.address in importers:
-                raise Refused("a library is being imported", location=str(frame.location))
+                raise Refused(IMPORTING, location=str(frame.location))
             if is_in(callee.code, avoided):
                 raise Refused(f"{callee.code.co_qualname}() cannot be saved halfway", location=str(frame.location))
         except Refused as refusal:
@@ -97,7 +97,7 @@ def _require_no_import_of_a_library(frames: list[Frame]) -> None:
     importers = importing.not_the_programs(frames)
     inside = next((frame for frame in frames if frame.address in importers), None)
     if inside is not None:
-        raise Refused("a library is being imported", location=str(inside.location))
+        raise Refused(IMPORTING, location=str(inside.location))
 
 
 def _require_main_thread() -> None:

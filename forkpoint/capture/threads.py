@@ -39,6 +39,9 @@ _WAITING_IN: Final = frozenset(
 """Functions of pools whose threads, while nothing is handed to them, sit right here or in a wait called from here; and
 of a live display's thread, which an adapter starts again, between two drawings."""
 
+_LOOPS: Final = frozenset({"zarr_io", "fsspecIO"})
+"""Names of threads in which libraries run an asyncio loop of their own, and make another one when it is missing."""
+
 _WAITS: Final = frozenset(
     {"threading", "queue", "selectors", "multiprocessing.connection", "multiprocessing.pool", "multiprocessing.queues"}
 )
@@ -101,12 +104,22 @@ def _is_ours(frame: FrameType) -> bool:
 
 def _idle(thread: threading.Thread, frame: FrameType) -> bool:
     """Whether a pool's thread waits, with nothing queued: its innermost frames are its own wait, then its loop."""
+    if thread.name in _LOOPS:
+        return _idle_loop(frame)
     for place in _modules(frame):
         if place in _WAITING_IN:
             return not _queued(thread)
         if place[0] not in _WAITS:
             return False
     return False
+
+
+def _idle_loop(frame: FrameType) -> bool:
+    """Whether an asyncio loop waits for something to do, and there is nothing that it has begun."""
+    if frame.f_code.co_name != "select" or frame.f_back is None or frame.f_back.f_code.co_name != "_run_once":
+        return False
+    loop: Any = frame.f_back.f_locals["self"]
+    return not (loop._ready or loop._scheduled or sys.modules["asyncio.tasks"].all_tasks(loop))
 
 
 def _queued(thread: threading.Thread) -> bool:

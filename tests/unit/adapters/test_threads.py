@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -206,3 +207,26 @@ for _ in range(8):
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, (done.returncode, done.stderr)
+
+
+def test_the_loop_that_a_library_runs_in_a_thread_of_its_own_is_harmless_while_it_has_nothing_to_do() -> None:
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="zarr_io", daemon=True)
+    thread.start()
+    try:
+        assert _settled(()) == ()
+        busy = asyncio.run_coroutine_threadsafe(asyncio.sleep(30), loop)
+        assert _settled(("zarr_io",)) == ("zarr_io",)
+        busy.cancel()
+        assert _settled(()) == ()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _settled(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    end = time.monotonic() + 5
+    while (found := blockers()) != wanted and time.monotonic() < end:
+        time.sleep(0.01)
+    return found
