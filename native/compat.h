@@ -140,13 +140,14 @@ static inline void forkpoint_forget_thread_handles(void)
 #endif
 }
 
-/* The namespace of a class, borrowed. Static types of the interpreter's own keep it elsewhere from 3.12 on
-   (Objects/typeobject.c, lookup_tp_dict). */
+/* The namespace of a class, borrowed; NULL of a static type that nobody has used yet (_socket.socket, where socket is
+   not imported). Static types of the interpreter's own keep it elsewhere from 3.12 on (Objects/typeobject.c,
+   lookup_tp_dict). */
 static inline PyObject *forkpoint_type_dict(PyTypeObject *cls)
 {
 #if PY_VERSION_HEX >= 0x030c0000
     PyObject *namespace = PyType_GetDict(cls);
-    Py_DECREF(namespace); /* the class holds it */
+    Py_XDECREF(namespace); /* the class holds it */
     return namespace;
 #else
     return cls->tp_dict;

@@ -284,7 +284,8 @@ static int survey_all(survey *s, PyObject *modules)
                  survey_namespace(s, &at, namespace, OF_MODULE) < 0;
     }
     for (Py_ssize_t i = 0; i < s->members_count && !failed; i++) {
-        failed = survey_namespace(s, &s->members[i], forkpoint_type_dict(s->members[i].cls), OF_CLASS) < 0;
+        PyObject *namespace = forkpoint_type_dict(s->members[i].cls);
+        failed = namespace != NULL && survey_namespace(s, &s->members[i], namespace, OF_CLASS) < 0;
     }
     Py_XDECREF(at.path);
     return failed ? -1 : 0;

@@ -52,9 +52,9 @@ _HELPERS: Final = (
     "multiprocessing.forkserver",
     "loky.backend.resource_tracker",
     "loky/backend/resource_tracker",
-    "forkpoint",
 )
-"""Words in the command line of child processes that hold no state of the program."""
+"""Words in the command line of child processes that hold no state of the program. What it forks has its own command
+line, in which forkpoint is named: our own are told by their exit signal."""
 
 
 def blockers(ignore: Sequence[str] = (), own_pids: Collection[int] = ()) -> tuple[str, ...]:

@@ -7,10 +7,13 @@ from typing import Any
 
 from forkpoint import _native
 from forkpoint.encode.reducers import Context, reduces
+from forkpoint.encode.tombstones import Absent
 
 
 def make_view(exporter: Any, offset: int, nbytes: int, form: str, shape: tuple[int, ...], readonly: bool) -> Any:
-    """A contiguous view of part of an exporter's memory."""
+    """A contiguous view of part of an exporter's memory; of a tombstone, that tombstone."""
+    if type(exporter) is Absent:
+        return exporter
     view = memoryview(exporter).cast("B")[offset : offset + nbytes]
     if form != "B" or len(shape) != 1:
         view = view.cast(form, shape) if 0 not in shape else view.cast(form)  # type: ignore[call-overload]
@@ -18,7 +21,9 @@ def make_view(exporter: Any, offset: int, nbytes: int, form: str, shape: tuple[i
 
 
 def make_strided_view(exporter: Any, offset: int, form: str, length: int, stride: int, readonly: bool) -> Any:
-    """A one-dimensional view with a step."""
+    """A one-dimensional view with a step; of a tombstone, that tombstone."""
+    if type(exporter) is Absent:
+        return exporter
     whole = memoryview(exporter).cast("B").cast(form)  # type: ignore[call-overload]
     size = whole.itemsize
     first, step = offset // size, stride // size

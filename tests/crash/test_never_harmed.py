@@ -45,3 +45,29 @@ def test_nothing_is_left_of_commits(python):
 
 def test_the_kernel_takes_the_child_where_memory_is_short(python):
     stress("memory_cgroup.py", "--python", python, "--commits", "2")
+
+
+def test_a_child_that_the_program_forks_is_the_programs(make):
+    """It has the command line of the program's process, in which forkpoint is named."""
+    here = make("""
+        import os, time
+        child = os.fork()
+        if not child:
+            time.sleep(1.2)
+            with open("result", "w") as file:
+                file.write("42")
+            os._exit(0)
+        def wait(seconds):
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                sum(range(1000))
+        wait(1)
+        print("working", flush=True)
+        os.waitpid(child, 0)
+        print(open("result").read(), flush=True)
+        wait(1)
+    """)
+    ran = here.run("--every", "0.1", "--keep-last", "100")
+    assert ran.out == b"working\n42\n", ran.err.decode()[-2000:]
+    points = here.json("log")["runs"][0]["points"]
+    assert points and min(here.json("show", point["id"])["stdout_bytes"] for point in points) >= len(b"working\n")

@@ -93,6 +93,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "absl_flags": "absl.flags",
     "psutil_processes": "psutil",
     "shared_memory": "multiprocessing.shared_memory",
+    "process_objects": "multiprocessing.process",
     "thread_pools": "concurrent.futures.thread",
     "raw_descriptors": "posix",  # file objects have theirs by now
     "warning_filters": "warnings",

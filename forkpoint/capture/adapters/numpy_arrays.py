@@ -265,7 +265,11 @@ def make_copy(how: tuple[type, Any, _Shape, _Shape, bool], data: bytes) -> Any:
 
 
 def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: int) -> Any:
-    """A view of `base`'s memory; `offset` in bytes from its lowest byte to the view's first element."""
+    """A view of `base`'s memory; `offset` in bytes from its lowest byte to the view's first element. Of a tombstone,
+    that tombstone.
+    """
+    if not isinstance(base, np.ndarray):
+        return base
     cls, dtype, shape, strides, writeable = how
     owner = base
     while isinstance(owner.base, np.ndarray):
@@ -288,9 +292,12 @@ def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
 
 
 def make_lent(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: int) -> Any:
-    """An array over memory that `base` (bytes, bytearray, memoryview, array, mmap) owns."""
+    """An array over memory that `base` (bytes, bytearray, memoryview, array, mmap) owns; where that is a tombstone, it."""
     cls, dtype, shape, strides, writeable = how
-    whole: Any = np.asarray(base) if isinstance(base, memoryview) else np.frombuffer(base, np.uint8)
+    try:
+        whole: Any = np.asarray(base) if isinstance(base, memoryview) else np.frombuffer(base, np.uint8)
+    except TypeError:
+        return base
     if (whole.dtype, whole.shape, whole.strides) == (dtype, shape, strides) and cls is np.ndarray:
         return _writeable(whole, writeable)
     return _writeable(np.ndarray.__new__(cls, shape, dtype, bytes_of(whole), offset, strides), writeable)

@@ -12,6 +12,7 @@ import mmap
 import os
 import pickle
 import struct
+import subprocess
 import sys
 import types
 from collections import OrderedDict
@@ -290,3 +291,10 @@ def _abstract_in(module: Any) -> list[abc.ABCMeta]:
     if not isinstance(module, types.ModuleType) or module.__name__.partition(".")[0] in libraries._ELSEWHERE:
         return []
     return [value for value in list(vars(module).values()) if type(value) is abc.ABCMeta]
+
+
+def test_a_type_that_nobody_has_used_yet_has_no_namespace() -> None:
+    """_socket.socket, where `socket` is not imported: typing_extensions imports the one without the other."""
+    code = "import _socket, sys\nfrom forkpoint.capture import libraries, roots\nlibraries.look(roots.find())\n"
+    code += "assert 'socket' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
