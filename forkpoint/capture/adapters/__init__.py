@@ -79,6 +79,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "ctypes_data": "ctypes",
     "ctypes_functions": "ctypes",
     "sqlalchemy_elements": "sqlalchemy.sql.annotation",
+    "rdkit_molecules": "rdkit.Chem.rdchem",
     "statsmodels_statespaces": "statsmodels.tsa.statespace.representation",
     "sqlalchemy_pools": "sqlalchemy.pool.base",
     "sqlalchemy_sessions": "sqlalchemy.orm.session",

@@ -12,6 +12,7 @@ import pytest
 from in_memory import again
 
 from forkpoint.capture import ambient, roots
+from forkpoint.encode import library
 
 
 class Own:
@@ -150,3 +151,23 @@ def test_a_pool_of_connections(tmp_path: Path) -> None:
     assert back.get_connection().execute("select x from t").fetchall() == [(3,)]
     back.close()
     engine.dispose()
+
+
+def test_molecules_of_rdkit_keep_their_properties_and_exact_coordinates() -> None:
+    pytest.importorskip("rdkit")
+    from rdkit import Chem
+
+    molecule = Chem.AddHs(Chem.MolFromSmiles("CO"))
+    molecule.SetDoubleProp("score", 1.5)
+    molecule.note = ["mine"]
+    conformer = Chem.Conformer(molecule.GetNumAtoms())
+    conformer.SetAtomPosition(1, (0.1, 1 / 3, 2.0))
+    molecule.AddConformer(conformer)
+    back = again(molecule)
+    assert back.GetDoubleProp("score") == 1.5 and back.note == ["mine"]
+    assert list(back.GetConformer().GetAtomPosition(1)) == [0.1, 1 / 3, 2.0]
+
+
+def test_the_tree_of_beautiful_soup_is_one_again() -> None:
+    bs4 = pytest.importorskip("bs4")
+    assert library.is_taken_apart(bs4.BeautifulSoup) and library.is_taken_apart(bs4.Tag)

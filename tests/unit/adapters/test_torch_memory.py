@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,8 @@ torch = pytest.importorskip("torch")
 
 from in_memory import again, buffers_of
 from torch import nn
+
+from forkpoint.capture import mappings
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sparse CS")  # torch's own, of what is done here on purpose
 
@@ -117,3 +120,22 @@ def test_a_nested_tensor_whose_buffer_says_it_is_a_view_of_it() -> None:
 def test_what_a_number_type_can_hold() -> None:
     floats, integers = again((torch.finfo(torch.float16), torch.iinfo(torch.int8)))
     assert floats == torch.finfo(torch.float16) and integers == torch.iinfo(torch.int8)
+
+
+def test_torchs_shared_memory_stays_what_it_was_too() -> None:
+    """Its file has no name any more; a DataLoader's workers send their batches in such memory."""
+    mappings.look_again()
+    shared = torch.zeros(3).share_memory_()
+    found = mappings.at_commit()
+    assert not any("torch_" in path for path in found.paths), "there is no file to put back"
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        mappings.hold_still(found)
+        os.read(reader, 1)
+        os._exit(shared.tolist() != [0, 0, 0])
+    shared += 1
+    os.write(writer, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    os.close(reader)
+    os.close(writer)

@@ -82,23 +82,3 @@ def test_what_c_code_maps_unseen_is_refused_once(tmp_path: Path, monkeypatch: py
         assert str(path) in mappings.at_commit().paths
     finally:
         libc.munmap(mapped, 4096)
-
-
-def test_torchs_shared_memory_stays_what_it_was_too() -> None:
-    """Its file has no name any more; a DataLoader's workers send their batches in such memory."""
-    torch = pytest.importorskip("torch")
-    mappings.look_again()
-    shared = torch.zeros(3).share_memory_()
-    found = mappings.at_commit()
-    assert not any("torch_" in path for path in found.paths), "there is no file to put back"
-    reader, writer = os.pipe()
-    child = os.fork()
-    if not child:
-        mappings.hold_still(found)
-        os.read(reader, 1)
-        os._exit(shared.tolist() != [0, 0, 0])
-    shared += 1
-    os.write(writer, b"x")
-    assert os.waitpid(child, 0)[1] == 0
-    os.close(reader)
-    os.close(writer)
