@@ -7,6 +7,7 @@ import pickle
 import warnings
 
 import pytest
+from in_memory import Lost, again
 
 from forkpoint.capture import ambient
 from forkpoint.errors import Refused
@@ -53,3 +54,25 @@ def test_the_names_of_tasks_go_on() -> None:
         warnings.simplefilter("error")
         ADAPTER.restore(state + 5)
         assert asyncio.run(named()) == f"Task-{state + 5}"
+
+
+async def _doubled(n: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * n
+
+
+def test_a_loop_between_its_runs_comes_back_with_its_settings_and_one_with_work_does_not() -> None:
+    loop, closed, busy = (asyncio.new_event_loop() for _ in range(3))
+    loop.run_until_complete(_doubled(1))
+    loop.slow_callback_duration, loop.note = 7.0, ["mine"]  # type: ignore[attr-defined]
+    closed.close()
+    task = busy.create_task(_doubled(2))
+    back, shut, lost = again((loop, closed, busy))
+    try:
+        assert back.run_until_complete(_doubled(4)) == 8 and back._selector is not loop._selector  # type: ignore[attr-defined]
+        assert (back.slow_callback_duration, back.note) == (7.0, ["mine"]) and shut.is_closed()
+        assert type(lost) is Lost
+    finally:
+        busy.run_until_complete(task)
+        for each in (loop, busy, back):
+            each.close()
