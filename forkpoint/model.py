@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 Trigger = Literal["explicit", "timer", "signal", "exit"]
 FrameKind = Literal["function", "code", "generator"]
@@ -67,11 +67,11 @@ class Tombstone(NamedTuple):
     reason: str
 
 
-EXCLUDED = "excluded by forkpoint.exclude()"
-
-UNNAMED = "an object the program holds"
-"""The path of a tombstone that no variable leads to: something on the way of an expression, or in C code."""
+EXCLUDED: Final = "excluded by forkpoint.exclude()"
 """The reason of tombstones the program asked for: they do not make a restore point incomplete."""
+
+UNNAMED: Final = "an object the program holds"
+"""The path of a tombstone that no variable leads to: something on the way of an expression, or in C code."""
 
 IMPORTING: Final = "a library is being imported"
 """A reason to refuse that is given many times within a second, and over then: any other one matters more."""

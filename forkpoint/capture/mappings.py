@@ -15,8 +15,8 @@ from forkpoint.limits import MAPPED_BYTES_MAX, SHARED_BYTES_MAX
 
 _SHARED: Final = re.compile(rb"^([0-9a-f]+)-([0-9a-f]+) .w.s \S+ \S+ [1-9]\d* +(/.*)$", re.MULTILINE)
 _NO_FILES: Final = (b"/dev/zero", b"/dev/nvidia", b"/memfd:", b"/SYSV")
-_TORCH: Final = b"/dev/shm/torch_"  # noqa: S108 - not written to
-"""What `share_memory_()` makes, and what a DataLoader's workers send: files without a name by the time they are seen."""
+_TORCH: Final = b"/dev/shm/torch_"
+"""What `share_memory_()` makes, and what a DataLoader's workers send: files that have lost their names when seen."""
 
 
 class Mappings(NamedTuple):
@@ -53,7 +53,8 @@ def at_commit() -> Mappings:
 def _require_at_most(limit: int, spans: list[tuple[int, int, bytes]], hint: str) -> None:
     if sum(high - low for low, high, _ in spans) > limit:
         raise Refused(
-            f"{os.fsdecode(spans[0][2])} is mapped for writing, and more than {limit >> 20} MiB in all cannot be held still",
+            f"{os.fsdecode(spans[0][2])} is mapped for writing, and more than {limit >> 20} MiB in all"
+            " cannot be held still",
             hint=f"commits are taken while less is mapped for writing; {hint}",
         )
 

@@ -1,8 +1,8 @@
 """asyncio: while an event loop runs, commits wait; its tasks are C objects, and what they wait for is outside.
 
 Before and after `asyncio.run`, and in coroutines that the program drives by itself, they are taken. A loop that the
-program keeps between its runs (`asyncio.Runner`, `loop.run_until_complete` in a loop), with nothing begun, is made again
-with its settings: its selector and the pipe it wakes itself with are new.
+program keeps between its runs (`asyncio.Runner`, `loop.run_until_complete` in a loop), with nothing begun, is made
+again with its settings: its selector and the pipe it wakes itself with are new.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from forkpoint.errors import Refused
 from forkpoint.model import ReduceContext, Reducer
 
 _MADE: Final = frozenset(
-    "_selector _ssock _csock _internal_fds _ready _scheduled _transports _asyncgens _thread_id _closed _signal_handlers "
-    "_current_handle _unix_server_sockets _clock_resolution".split()
+    "_selector _ssock _csock _internal_fds _ready _scheduled _transports _asyncgens _thread_id _closed "
+    "_signal_handlers _current_handle _unix_server_sockets _clock_resolution".split()
 )
 """Attributes that a new loop has of its own, in one or another version (asyncio's base_events, selector_events,
 unix_events)."""

@@ -1,4 +1,4 @@
-"""ctypes: objects that share memory go on sharing it, pointers point to what they pointed to, array types are those that
+"""ctypes: objects that share memory go on sharing it, pointers point to what they did, array types are those that
 ctypes keeps. Pickle gives each object bytes of its own, and no pointer at all.
 
 Whose memory an object uses it says itself: `_b_base_` where it is a part of another one, `_objects` where it was made

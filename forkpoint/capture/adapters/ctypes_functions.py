@@ -72,7 +72,7 @@ def fill_function(function: Any, state: tuple[Mapping[str, Any], Any]) -> None:
 def reduce_prototype(cls: Any, context: ReduceContext) -> Any:
     """`CFUNCTYPE(...)`, which ctypes makes once. Others are left to the rest of the house."""
     arguments = getattr(cls, "_argtypes_", None)
-    if arguments is None or cls._flags_ != ctypes.CDLL._func_flags_:  # type: ignore[attr-defined]
+    if arguments is None or cls._flags_ != ctypes.CDLL._func_flags_:
         return NotImplemented
     types = (cls._restype_, *arguments)
     return (ctypes.CFUNCTYPE, types) if ctypes.CFUNCTYPE(*types) is cls else NotImplemented

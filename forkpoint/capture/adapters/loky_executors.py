@@ -1,5 +1,5 @@
-"""joblib's processes (loky): an executor with nothing to do is asked for again, as `Parallel` asks for it; its next task
-starts the workers.
+"""joblib's processes (loky): an executor with nothing to do is asked for again, as `Parallel` asks for it; its next
+task starts the workers.
 
 `with Parallel(n_jobs=2)` keeps it from one call to the next, and a single call until the last result is there.
 """

@@ -292,7 +292,7 @@ def make_view(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: in
 
 
 def make_lent(how: tuple[type, Any, _Shape, _Shape, bool], base: Any, offset: int) -> Any:
-    """An array over memory that `base` (bytes, bytearray, memoryview, array, mmap) owns; where that is a tombstone, it."""
+    """An array over memory that `base` (bytes, bytearray, memoryview, array, mmap) owns; a tombstone, where that is."""
     cls, dtype, shape, strides, writeable = how
     try:
         whole: Any = np.asarray(base) if isinstance(base, memoryview) else np.frombuffer(base, np.uint8)

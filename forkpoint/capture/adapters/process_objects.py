@@ -1,5 +1,5 @@
-"""multiprocessing: Process objects that have not begun or are over, and the key by which processes of a program know each
-other, whose class refuses to be pickled so that none is sent anywhere; a store is guarded as the program is.
+"""multiprocessing: Process objects that have not begun or are over, and the key by which processes of a program know
+each other, whose class refuses to be pickled so that none is sent anywhere; a store is guarded as the program is.
 
 A process answers only its parent, which it knows by number: that is the restored program's new one. Commits wait while
 one runs (`capture.threads`).

@@ -174,7 +174,7 @@ def _count(connection: Any, total: int, last: int, rowid: int) -> None:
 
 
 def _filled(first: str, rows: int) -> str:
-    counted = f"with recursive n(i) as (select 0 union all select i + 1 from n limit {rows})"
+    counted = f"with recursive n(i) as (select 0 union all select i + 1 from n limit {rows})"  # noqa: S608
     return f"insert into {_PROBE} {counted} select {first} + i from n"  # noqa: S608
 
 

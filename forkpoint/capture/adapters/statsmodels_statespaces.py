@@ -64,7 +64,7 @@ class _Statespaces(Quiet):
 
     def reducers(self) -> Mapping[type, Reducer]:
         kinds: Mapping[str, Any] = tools.prefix_statespace_map
-        return {Initialization: reduce_initialization, **{kind: reduce_statespace for kind in kinds.values()}}
+        return {Initialization: reduce_initialization, **dict.fromkeys(kinds.values(), reduce_statespace)}
 
 
 ADAPTER = _Statespaces()

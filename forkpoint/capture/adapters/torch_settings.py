@@ -93,8 +93,8 @@ def _function_modes() -> list[Any]:
 
 
 def _devices() -> tuple[Any, Any, list[Any]]:
-    """The context of `set_default_device`, the device that is current, and the context that makes it so: there is one on
-    the stack of modes at most, that of the innermost `with torch.device()` (torch/utils/_device.py).
+    """The context of `set_default_device`, the device that is current, and the context that makes it so: there is one
+    on the stack of modes at most, that of the innermost `with torch.device()` (torch/utils/_device.py).
     """
     default = getattr(_torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     modes = _function_modes()

@@ -1,4 +1,4 @@
-"""multiprocessing's Process objects: those that have not begun or are over work, and views of lost memory do no harm."""
+"""multiprocessing's Process objects that have not begun or are over come back; views of lost memory do no harm."""
 
 from __future__ import annotations
 
