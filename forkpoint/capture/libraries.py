@@ -8,6 +8,7 @@ that has not changed since is remembered, in memory that one child leaves to the
 from __future__ import annotations
 
 import _thread
+import builtins
 import mmap
 import os
 import sys
@@ -16,7 +17,7 @@ from abc import ABCMeta
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import ModuleType
+from types import BuiltinFunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
@@ -56,6 +57,12 @@ _SYS_NAMES: Final = frozenset(
     | {"__stdin__", "__stdout__", "__stderr__", "warnoptions", "_xoptions", "__excepthook__", "__displayhook__"}
 )
 """Of `sys`, only what the interpreter makes; `sys.stdout` or `sys.excepthook` may be the program's."""
+
+_BUILTINS: Final = frozenset(
+    {"None", "True", "False", "Ellipsis", "NotImplemented", "__debug__", "open", "quit", "exit", "help"}
+    | {"__doc__", "__name__", "__package__", "__loader__", "__spec__", "copyright", "credits", "license"}
+)
+"""What a fresh interpreter has in `builtins` beside functions and classes that say they are from there."""
 
 _EVERYWHERE: Final = {"__builtins__", "__spec__", "__loader__", "__path__", "__warningregistry__"}
 """Names in every module's namespace, which name nothing of its own."""
@@ -158,6 +165,15 @@ def _survey(found: Roots) -> Survey:
     return Survey(*walked, assigned)
 
 
+def installed() -> dict[str, Any]:
+    """What somebody put into builtins, whoever it was."""
+    return {
+        name: value
+        for name, value in list(vars(builtins).items())
+        if name not in _BUILTINS and not (type(value) in (type, BuiltinFunctionType) and value.__module__ == "builtins")
+    }
+
+
 def changeable(own: set[int]) -> list[tuple[str, dict[str, Any]]]:
     """Names and namespaces of the library modules, but for those whose changes have an adapter of their own; `own` are
     the ids of the program's modules.
@@ -216,7 +232,7 @@ class Named(LibraryObjects):
     def __init__(self, survey: Survey) -> None:
         self._found = survey.named
         self._before = {id(_native.NULL): ("forkpoint._native", "NULL"), **_standard_streams()}
-        self._left = self._assigned(survey.assigned)
+        self._left = self._assigned(survey.assigned) | {id(value) for value in installed().values()}
         self.assigned = survey.assigned.names
 
     def _assigned(self, assigned: Assigned) -> set[int]:

@@ -103,6 +103,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "python_random": "random",
     "numba_random": "numba._helperlib",
     "opencv_random": "cv2",
+    "polars_random": "polars",
     "exit_functions": "atexit",
     "finalizers": "weakref",
     "signals": "signal",

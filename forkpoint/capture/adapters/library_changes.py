@@ -7,7 +7,8 @@ dicts, lists and sets:
 - likewise what its code assigns to a property or slot of such an instance: `mpmath.mp.dps = 50`;
 - in modules and classes, simple values, and callables from elsewhere, at names that its code assigns to some object.
   Whether such a value is a change shows only beside a fresh import, which the restoring process has anyway: equal ones
-  are left.
+  are left;
+- in builtins, whatever a fresh interpreter does not have there: `gettext.install` puts a method of its own there.
 
 Everything else in a library is as its import makes it. A picture taken at import was rejected: a program patches
 right after importing, long before anything of ours could look, and hooking imports would show in every program.
@@ -104,7 +105,7 @@ class _LibraryChanges(Quiet):
         survey = libraries.look(found)
         names = {module.__name__ for module in found.by_value} | {"__main__"}
         targets = {(id(owner), name) for owner, name in survey.assigned.targets}
-        own: list[Change] = []
+        own: list[Change] = [("builtins", "", name, value) for name, value in libraries.installed().items()]
         candidates: list[Change] = []
         elements: list[Element] = []
         for module, path, key, value, places in survey.drifted:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import gettext
 import json
 import linecache
 import statistics
+import subprocess
 import sys
 import time
 import types
@@ -264,3 +267,16 @@ def test_what_a_library_copies_for_a_class_is_copied_for_it_again_and_its_wrappe
     library_changes.ADAPTER.restore(state)
     assert again.Loader.table["double"](4) == 8 and again.Loader.names[0] == "int"
     assert "double" not in again.Constructor.table and again.Constructor.names == ["int"]
+
+
+def test_what_a_library_puts_into_builtins_is_kept_whoever_holds_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    translation = gettext.NullTranslations()
+    monkeypatch.setattr(builtins, "_", translation.gettext, raising=False)  # as gettext.install does
+    run("pass")
+    assert ("builtins", "", "_", translation.gettext) in changes()["own"]
+    assert id(vars(builtins)["_"]) not in libraries.named(roots.find())
+
+
+def test_a_fresh_interpreter_has_nothing_of_that_kind() -> None:
+    program = "from forkpoint.capture import libraries; print(sorted(libraries.installed()))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
