@@ -12,7 +12,7 @@
     X(graph) X(instances) X(layout) X(deepstack) X(chunking) X(names) X(drift)    \
     X(settled) X(named) X(survey)                                                 \
     X(forkside) X(beside) X(staging) X(rewritten) X(hashsecret) X(audit) X(numbered) X(announce) X(written) X(exits)  \
-    X(contexts) X(cmemory) X(clocks) X(limits) X(codecs) X(plainly) X(counters) X(aliases) X(type_variables)
+    X(contexts) X(cmemory) X(clocks) X(limits) X(descriptions) X(codecs) X(plainly) X(counters) X(aliases) X(type_variables)
 
 #define DECLARE_PART(name)                        \
     extern PyMethodDef forkpoint_##name##_methods[]; \

@@ -97,6 +97,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "process_objects": "multiprocessing.process",
     "thread_pools": "concurrent.futures.thread",
     "raw_descriptors": "posix",  # file objects have theirs by now
+    "shared_descriptors": "posix",
     "warning_filters": "warnings",
     "torch_random": "torch",
     "numpy_random": "numpy.random",
