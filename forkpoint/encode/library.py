@@ -25,6 +25,8 @@ _TAKEN_APART: Final = frozenset(
         "accelerate",
         "bs4",
         "cachetools",
+        "codecs",
+        "encodings",
         "lightning",
         "lightning_fabric",
         "loguru",
@@ -40,7 +42,8 @@ _TAKEN_APART: Final = frozenset(
 """Packages of plain Python objects whose `__getstate__` is for another machine, or another day: it leaves out what is
 going on (Lightning's data iterators, progress bars and optimizers; accelerate's loaders cannot be copied at all;
 loguru writes handlers without what they write to; a cachedmethod of cachetools begins to count anew; BeautifulSoup is
-its text, parsed again; SQLAlchemy says how to find a mapped class's attributes, not what they are)."""
+its text, parsed again; codecs refuses to have its streams copied; SQLAlchemy says how to find a mapped class's
+attributes, not what they are)."""
 _TAKEN_APART_WITH: Final = {"keras": "keras.src.backend.torch"}
 """The same for packages of which that depends on a module: what keras leaves out with other backends is compiled code,
 which cannot be copied, and made again when it is missing."""

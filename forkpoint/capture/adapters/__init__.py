@@ -78,6 +78,8 @@ LIBRARIES: Final[dict[str, str]] = {
     "sqlite_connections": "sqlite3",
     "ctypes_data": "ctypes",
     "ctypes_functions": "ctypes",
+    "json_scanners": "json.scanner",
+    "wrapt_proxies": "wrapt",
     "sqlalchemy_elements": "sqlalchemy.sql.annotation",
     "rdkit_molecules": "rdkit.Chem.rdchem",
     "statsmodels_statespaces": "statsmodels.tsa.statespace.representation",

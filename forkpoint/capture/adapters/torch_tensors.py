@@ -243,6 +243,8 @@ def _state(tensor: Any) -> dict[str, Any] | None:
         state["post_hooks"] = tensor._post_accumulate_grad_hooks
     if extra := attributes(tensor):
         state["attributes"] = extra
+    if not tensor.is_inference():
+        state["version"] = tensor._version
     return state or None
 
 
@@ -303,7 +305,9 @@ def make_compressed(outer: Any, inner: Any, values: Any, shape: tuple[int, ...],
 
 
 def fill_tensor(tensor: Any, state: dict[str, Any]) -> None:
-    """What may refer back to the tensor: its gradient, hooks and Python attributes."""
+    """What may refer back to the tensor: its gradient, hooks and Python attributes; how often it was
+    written to, which views share with their base, and programs compare to know when something is out of date.
+    """
     fill(tensor, state.get("attributes"))
     if state.get("retains_grad"):
         tensor.retain_grad()
@@ -313,6 +317,8 @@ def fill_tensor(tensor: Any, state: dict[str, Any]) -> None:
         tensor._backward_hooks = state["hooks"]
     if "post_hooks" in state:
         tensor._post_accumulate_grad_hooks = state["post_hooks"]
+    if "version" in state:
+        _C._autograd._unsafe_set_version_counter((tensor,), (state["version"],))
 
 
 def reduce_limits(limits: Any, context: ReduceContext) -> Any:

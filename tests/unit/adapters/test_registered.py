@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import json
 import sys
 import types
 from pathlib import Path
@@ -171,3 +172,8 @@ def test_molecules_of_rdkit_keep_their_properties_and_exact_coordinates() -> Non
 def test_the_tree_of_beautiful_soup_is_one_again() -> None:
     bs4 = pytest.importorskip("bs4")
     assert library.is_taken_apart(bs4.BeautifulSoup) and library.is_taken_apart(bs4.Tag)
+
+
+def test_a_decoder_of_json_goes_on_with_its_hooks() -> None:
+    decoder = again(json.JSONDecoder(object_pairs_hook=tuple, parse_float=str, strict=False))
+    assert decoder.raw_decode('{"a": [1.50, "\\t\t"]} rest') == ((("a", ["1.50", "\t\t"]),), 20)

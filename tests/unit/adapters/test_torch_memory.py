@@ -139,3 +139,16 @@ def test_torchs_shared_memory_stays_what_it_was_too() -> None:
     assert os.waitpid(child, 0)[1] == 0
     os.close(reader)
     os.close(writer)
+
+
+def test_how_often_a_tensor_was_written_to() -> None:
+    base, weight = torch.zeros(6), nn.Parameter(torch.zeros(2))
+    part = base[2:4]
+    part += 1
+    base.mul_(2)
+    with torch.no_grad():
+        weight += 1
+    back = again({"part": part, "base": base, "weight": weight, "new": torch.ones(1)})
+    assert [back[name]._version for name in ("part", "base", "weight", "new")] == [2, 2, 1, 0]
+    back["part"] += 1
+    assert back["base"]._version == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -311,3 +312,13 @@ def test_a_descriptor_that_is_looked_up_in_the_program_s_class_is_there_before_i
     back = World(program).again()
     assert back.bound(4) == back.store.get(3) + 2 == 8
     assert back.store.get is back.bound and vars(back.Store)["get"].owner is back.Store
+
+
+def test_a_text_stream_of_codecs_goes_on_where_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_text("erste\nzweite\ndritte\n")
+    world = World(f"import codecs\nread = codecs.open({str(path)!r}, 'r', 'utf-8')\nfirst = next(read)\n")
+    back = world.again()
+    assert (back.first, list(back.read)) == ("erste\n", ["zweite\n", "dritte\n"])
+    back.read.close()
+    world.module.read.close()
