@@ -41,6 +41,9 @@ KEPT_BYTES_MAX: Final = 1 << 30
 """Of files a program changes or removes that no restore point holds, what is kept at most: disk space that the program
 may be freeing. What is beyond cannot be put back for older restore points."""
 
+RENAMED_BYTES_MAX: Final = 16 << 20
+"""Of the files in a renamed directory, what is copied to keep it; larger ones are kept by a link, at no cost."""
+
 SHARED_BYTES_MAX: Final = 512 << 20
 """The same for torch's shared memory, where a batch of a DataLoader's workers lies: some 0.3 s for each GiB."""
 

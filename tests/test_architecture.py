@@ -138,7 +138,7 @@ def test_native_code_names_versions_in_their_places_only() -> None:
 # What journal/ may ask of the system besides the disk: names, numbers, and what belongs to the process.
 NO_FILE = {
     "environ", "_exit", "fsdecode", "fsencode", "geteuid", "getpid", "path", "register_at_fork",
-    "set_inheritable", "stat_result", "urandom",
+    "set_inheritable", "stat_result",
 }  # fmt: skip
 NO_FILE_PATHS = {"abspath", "basename", "dirname", "expanduser", "isabs", "join", "realpath", "split"}
 FILE_MODULES = {"fcntl", "io", "mmap", "pathlib", "shutil", "tempfile"}

@@ -26,6 +26,8 @@ from forkpoint.model import Change, FileState, Touch
 
 _NEVER: Final = ("/dev/", "/proc/", "/sys/")
 
+_LEADING_ELSEWHERE: Final = frozenset({"os.symlink", "os.rename", "os.remove", "os.rmdir", "os.link"})
+
 _AT_WORKING_DIRECTORY: Final = -1
 """What audit events carry where no `dir_fd` was given."""
 
@@ -202,15 +204,21 @@ class Written:
             self._touch(args[1], "replace", args[3])
             if event == "os.rename":
                 self._rename_below(_absolute(args[2], args[0]), _absolute(args[3], args[1]))
+        if event in _LEADING_ELSEWHERE:
+            self._asked.clear()  # names on whose way there is a link may lead to other files now
 
     def _rename_below(self, source: str, target: str) -> None:
-        """A renamed directory takes what is in it along."""
+        """A renamed directory takes what is in it along, where it may be changed: small files are copied to keep them.
+        Of one that is kept by a link and changed, the next points say that they have lost it.
+        """
         if not os.path.isdir(source) or os.path.islink(source):
             return
+        copied = 0
         for folder, folders, files in os.walk(source):
             for name in (*folders, *files):
                 path = os.path.join(folder, name)
-                self._touch(path, "replace")
+                copied += look(path).size
+                self._touch(path, "replace" if copied > limits.RENAMED_BYTES_MAX else "change")
                 self._touch(target + path[len(source) :], "replace")
                 if len(self.states) >= limits.FILES_MAX:
                     return

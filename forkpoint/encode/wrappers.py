@@ -8,6 +8,7 @@ import types
 from typing import Any
 
 from forkpoint import _native
+from forkpoint.encode.instances import member_slots, read_slots
 from forkpoint.encode.reducers import FINISH, Context, reduces
 
 
@@ -54,17 +55,22 @@ def _reduce_method_wrapper(obj: Any, context: Context) -> Any:
 
 
 set_partial: Any = vars(functools.partial)["__setstate__"]
+_of_partial: Any = [vars(functools.partial)[name] for name in ("func", "args", "keywords")]
+"""A subclass may have slots of these names (pyro's has a `func`), which say something else."""
 
 
 def fill_partial(obj: Any, state: tuple[Any, ...]) -> None:
-    """What a partial calls and with what."""
-    function, arguments, keywords, attributes = state
-    set_partial(obj, (function, arguments, keywords, attributes))
+    """What a partial calls and with what, and the slots of its class."""
+    *called, attributes, slots = state
+    set_partial(obj, (*called, attributes))
+    for cls, name, value in slots:
+        vars(cls)[name].__set__(obj, value)
 
 
 @reduces(functools.partial, subclasses=True)
 def _reduce_partial(obj: Any, context: Context) -> Any:
-    state = (obj.func, obj.args, obj.keywords, _attributes(obj))
+    called = (member.__get__(obj) for member in _of_partial)
+    state = (*called, _attributes(obj), read_slots(obj, member_slots(type(obj))))
     return fresh, (type(obj), _placeholder), state, None, None, fill_partial
 
 

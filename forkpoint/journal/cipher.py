@@ -35,11 +35,10 @@ import in the hands of a thread that it does not have), and in a committer only 
 
 from __future__ import annotations
 
-import os
-
 import blake3
 
 from forkpoint import errors
+from forkpoint.journal import disk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Cipher:
 
     def encrypt(self, meaning: bytes, data: bytes | bytearray | memoryview) -> tuple[bytes, memoryview]:
         """(salt and tag, encrypted bytes), the latter as many as `data` has."""
-        salt = os.urandom(SALT_BYTES)
+        salt = disk.urandom(SALT_BYTES)
         algorithm, nonce = self._once(salt, meaning)
         whole = memoryview(algorithm.encrypt(nonce, data, None))
         return salt + bytes(whole[-TAG_BYTES:]), whole[:-TAG_BYTES]

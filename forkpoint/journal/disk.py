@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl as _fcntl
 import os
+import posix as _posix
 
 # What changes a file, or where it can be found.
 open = os.open
@@ -55,3 +56,6 @@ LOCK_SH = _fcntl.LOCK_SH
 LOCK_EX = _fcntl.LOCK_EX
 LOCK_NB = _fcntl.LOCK_NB
 F_DUPFD_CLOEXEC = _fcntl.F_DUPFD_CLOEXEC
+
+# No file: names of new ones. Not from `os`, where a program that is to be reproducible may have put another before.
+urandom = _posix.urandom

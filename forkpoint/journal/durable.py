@@ -107,7 +107,7 @@ def create_file(parent: int, name: str) -> int:
 
 def replace_file(parent: int, name: str, data: bytes) -> None:
     """Put a file with this content in place, atomically and durably: after a crash the old one or the new one."""
-    temporary = f".{name}.{os.getpid()}.{os.urandom(4).hex()}"
+    temporary = f".{name}.{os.getpid()}.{disk.urandom(4).hex()}"
     fd = create_file(parent, temporary)
     try:
         try:

@@ -44,7 +44,7 @@ _CACHEDIR_TAG = b"Signature: 8a477f597d28d172789f06886806bc55\n# forkpoint store
 
 def new_id() -> str:
     """A new name for a run, a restore point or a pack: 32 hex digits, all random, so that short prefixes differ."""
-    return os.urandom(16).hex()
+    return disk.urandom(16).hex()
 
 
 def is_id(text: str) -> bool:

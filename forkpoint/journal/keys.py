@@ -95,7 +95,7 @@ def create() -> bytes:
     path = _override()
     if path is not None and disk.exists(path):
         return _read(path)
-    key = os.urandom(seal.KEY_BYTES)
+    key = disk.urandom(seal.KEY_BYTES)
     path = path or os.path.join(directory(), seal.key_id(key))
     try:
         save(key, path)

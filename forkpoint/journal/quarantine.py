@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +25,7 @@ _REPORT_BYTES_MAX = 16 << 20
 def opened(home: Home, report: dict[str, Any]) -> Iterator[tuple[str, int]]:
     """A new directory in it, with its report written durably: its path in the store, and its descriptor."""
     now = datetime.datetime.now(datetime.UTC)
-    name = f"{now:%Y%m%dT%H%M%SZ}-{os.urandom(2).hex()}"
+    name = f"{now:%Y%m%dT%H%M%SZ}-{disk.urandom(2).hex()}"
     body = home.seal.hide(NAME, json.dumps(report))
     with home.held() as root:
         durable.make_directory(root, NAME)

@@ -20,6 +20,8 @@ _TABLES: Final = (
     ("matplotlib.units", "registry"),
     ("nltk.data", "path"),
     ("omegaconf.basecontainer", "BaseContainer._resolvers"),
+    ("pyro.poutine.runtime", "_PYRO_STACK"),
+    ("pyro.poutine.runtime", "_DIM_ALLOCATOR.__dict__"),
     ("pyro.primitives", "_PYRO_PARAM_STORE.__dict__"),
     ("xarray.core.options", "OPTIONS"),
 )

@@ -72,7 +72,11 @@ def make_index(cls: Any, values: Any, name: Any, references: Any, steps: Any) ->
 
 
 def reduce_frame(frame: Any, context: ReduceContext) -> Any:
-    """pandas' own protocol, with attributes the program put on the object, which that protocol drops."""
+    """pandas' own protocol, with attributes the program put on the object, which that protocol drops. One that is just
+    being made, of a generator's rows, has no content yet.
+    """
+    if "_mgr" not in vars(frame):
+        return make_frame, (type(frame),), dict(vars(frame)), None, None, fill_unmade
     own = frame.__getstate__()
     known = {*own, *frame._internal_names, *frame._metadata, "_attrs"}
     extra = {k: v for k, v in vars(frame).items() if k not in known and not hasattr(type(frame), k)}
@@ -90,6 +94,11 @@ def fill_frame(frame: Any, state: tuple[Any, dict[str, Any]]) -> None:
     """Its content and the program's attributes."""
     frame.__setstate__(state[0])
     frame.__dict__.update(state[1])
+
+
+def fill_unmade(frame: Any, attributes: dict[str, Any]) -> None:
+    """What it has before it has content."""
+    frame.__dict__.update(attributes)
 
 
 def _option(key: str) -> Any:

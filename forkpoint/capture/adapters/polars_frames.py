@@ -1,5 +1,5 @@
-"""polars: its configuration, and frames chunk by chunk, since writing a whole one waits for threads that a forked child
-does not have.
+"""polars: its configuration, and frames and columns chunk by chunk, since writing a whole one waits for threads that a
+forked child does not have.
 """
 
 from __future__ import annotations
@@ -20,12 +20,20 @@ def reduce_frame(frame: Any, context: ReduceContext) -> Any:
     return make_frame, ([column.get_chunks() for column in frame.get_columns()],)
 
 
+def reduce_series(series: Any, context: ReduceContext) -> Any:
+    """A column of several chunks as these."""
+    if type(series) is not pl.Series or series.n_chunks() < 2 or series.dtype == pl.Object:
+        return NotImplemented
+    return make_series, (series.get_chunks(),)
+
+
 def make_frame(columns: list[list[Any]]) -> Any:
     """The frame, with the chunks it had."""
-    return pl.DataFrame([_joined(chunks) for chunks in columns])
+    return pl.DataFrame([make_series(chunks) for chunks in columns])
 
 
-def _joined(chunks: list[Any]) -> Any:
+def make_series(chunks: list[Any]) -> Any:
+    """The column, with the chunks it had."""
     whole = chunks[0].clone()
     for chunk in chunks[1:]:
         whole.append(chunk)
@@ -37,7 +45,7 @@ class _Frames(Quiet):
     module = "polars"
 
     def reducers(self) -> Mapping[type, Reducer]:
-        return {pl.DataFrame: reduce_frame}
+        return {pl.DataFrame: reduce_frame, pl.Series: reduce_series}
 
     def capture(self, before: None) -> str:
         return str(pl.Config.save())

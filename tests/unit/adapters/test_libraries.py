@@ -125,6 +125,14 @@ def test_the_working_precision_in_bits_and_in_digits() -> None:
         mpmath.mp.dps = 15
 
 
+def test_a_column_of_polars_keeps_its_chunks() -> None:
+    pl = pytest.importorskip("polars")
+    column = pl.concat([pl.Series("a", [1, None]), pl.Series("a", [3])], rechunk=False)
+    back = again({"column": column, "frame": column.to_frame()})
+    assert [chunk.to_list() for chunk in back["column"].get_chunks()] == [[1, None], [3]]
+    assert back["column"].name == "a" and back["frame"]["a"].n_chunks() == 2
+
+
 def test_polars_configuration() -> None:
     pl = pytest.importorskip("polars")
     with pl.Config(fmt_float="full", tbl_rows=3):

@@ -145,3 +145,10 @@ def test_a_commit_does_not_make_warnings_new_to_the_program() -> None:
         ambient.before_fork()
         warnings.warn_explicit("after", UserWarning, __file__, 1, registry=registries[1])
     assert registries[0]["version"] == registries[1]["version"]
+
+
+def test_a_frame_that_is_just_being_made() -> None:
+    frame = again({"frame": object.__new__(pd.DataFrame)})["frame"]
+    assert type(frame) is pd.DataFrame and vars(frame) == {}
+    frame.__init__({"a": [1]})
+    assert frame.a.tolist() == [1]

@@ -322,3 +322,15 @@ def test_a_text_stream_of_codecs_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (back.first, list(back.read)) == ("erste\n", ["zweite\n", "dritte\n"])
     back.read.close()
     world.module.read.close()
+
+
+def test_a_partial_whose_class_has_slots_calls_what_it_did() -> None:
+    back = World(
+        "import functools\n"
+        "class Bound(functools.partial):\n"
+        "    __slots__ = ('func', 'free')\n"
+        "    def __init__(self, func, *rest, **named): self.func = 'shown'\n"
+        "bound = Bound(max, 3, key=abs)\n"
+    ).again()
+    assert (back.bound(-5), back.bound.func, back.bound.args) == (-5, "shown", (3,))
+    assert not hasattr(back.bound, "free")

@@ -207,6 +207,30 @@ def test_a_renamed_directory_takes_its_files_along(store: Home, watch: Watch) ->
     }
 
 
+def test_what_a_renamed_directory_brings_along_is_kept_though_it_is_changed_there(store: Home, watch: Watch) -> None:
+    os.mkdir("one")
+    Path("one/log").write_text("old")
+    watched = watch(committing=True)
+    watched.at_commit(())
+    os.rename("one", "two")
+    with open("two/log", "a") as file:
+        file.write("new")
+    kept = [touch for touch in filelog.touches(store, RUN) if touch.kept is not None]
+    assert [(os.path.relpath(touch.path), content(store, touch)) for touch in kept] == [("one/log", b"old")]
+
+
+def test_a_link_that_leads_to_another_file_now_is_followed_anew(store: Home, watch: Watch) -> None:
+    watched = watch()
+    for name in ("monday", "tuesday"):
+        if os.path.islink("today"):
+            os.remove("today")
+        os.symlink(name, "today")
+        with open("today", "a") as file:
+            file.write(name)
+    watched.at_commit(())
+    assert {"monday", "tuesday"} <= {os.path.basename(path) for path in watched.states}
+
+
 def test_the_store_devices_and_compiled_files_are_never_noted(store: Home, watch: Watch) -> None:
     watch()
     open("/dev/null", "w").close()

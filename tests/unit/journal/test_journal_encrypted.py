@@ -173,7 +173,7 @@ def test_no_two_messages_ever_have_the_same_salt(home: Home, monkeypatch: pytest
 @encrypted
 def test_a_salt_that_comes_twice_gives_two_records_two_keys(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """A virtual machine that is put back repeats its random numbers."""
-    monkeypatch.setattr(cipher.os, "urandom", bytes)
+    monkeypatch.setattr(cipher.disk, "urandom", bytes)
     one, two = bytes(100), bytes([1]) * 100
     stored = []
     for data in (one, two):

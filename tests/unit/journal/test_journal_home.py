@@ -200,3 +200,8 @@ def test_a_second_writer_waits_and_then_says_who_is_in_the_way(home: Home) -> No
     with home.writer_lock(), pytest.raises(errors.Locked) as caught, home.writer_lock(wait_seconds=0.01):
         pass
     assert caught.value.exit_status == 11
+
+
+def test_ids_differ_though_the_program_has_made_os_urandom_reproducible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "urandom", bytes)
+    assert homes.new_id() != homes.new_id()
