@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Collection, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 DEVICES: Final = frozenset({"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"})
 """Devices that are the same everywhere and have no position."""
@@ -27,12 +27,23 @@ class OpenFile(NamedTuple):
     size: int
 
 
+_OUTPUTS: Final = (1, 2)
+
+
+def is_input_file(stream: Any) -> bool:
+    """Whether a stream is standard input, and that a regular file."""
+    try:
+        return bool(stream.fileno() == 0 and stat.S_ISREG(os.fstat(0).st_mode))
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
 def opened(excluded: Collection[int]) -> tuple[OpenFile, ...]:
-    """The regular files this process has open, but for descriptors 0 to 2 and those `excluded`. Microseconds each."""
+    """The regular files this process has open, but for descriptors 1 and 2 and those `excluded`. Microseconds each."""
     found: list[OpenFile] = []
     for name in os.listdir("/proc/self/fd"):
         fd = int(name)
-        if fd <= 2 or fd in excluded:
+        if fd in _OUTPUTS or fd in excluded:
             continue
         with contextlib.suppress(OSError):  # the listing's own descriptor is closed by now
             facts = os.fstat(fd)

@@ -21,7 +21,7 @@ from types import BuiltinFunctionType, ModuleType
 from typing import Any, Final, NamedTuple
 
 from forkpoint import _native
-from forkpoint.capture import assignments
+from forkpoint.capture import assignments, descriptors
 from forkpoint.capture.assignments import Assigned
 from forkpoint.capture.roots import Roots
 from forkpoint.model import LibraryObjects
@@ -233,6 +233,8 @@ class Named(LibraryObjects):
         self._found = survey.named
         self._before = {id(_native.NULL): ("forkpoint._native", "NULL"), **_standard_streams()}
         self._left = self._assigned(survey.assigned) | {id(value) for value in installed().values()}
+        if descriptors.is_input_file(sys.__stdin__):
+            self._left.add(id(sys.__stdin__))  # a file like any other (adapters.standard_input)
         self.assigned = survey.assigned.names
 
     def _assigned(self, assigned: Assigned) -> set[int]:
@@ -283,13 +285,15 @@ def _is_at(place: tuple[str, str], owner: Any, name: str) -> bool:
 
 
 def _standard_streams() -> dict[int, tuple[str, str]]:
-    """The process's own descriptors 0 to 2 are the new process's after a restore, whatever object wraps them."""
+    """The process's own descriptors 0 to 2 are the new process's after a restore, whatever object wraps them, unless
+    it reads a file.
+    """
     found: dict[int, tuple[str, str]] = {}
     for name in ("stdin", "stdout", "stderr"):
         for stream_name in (f"__{name}__", name):
             stream = getattr(sys, stream_name)
             path = stream_name
-            while stream is not None and _is_descriptor(stream, name):
+            while stream is not None and _is_descriptor(stream, name) and not descriptors.is_input_file(stream):
                 found.setdefault(id(stream), ("sys", path))
                 attribute = "buffer" if hasattr(stream, "buffer") else "raw"
                 stream = getattr(stream, attribute, None)

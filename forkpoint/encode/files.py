@@ -30,9 +30,9 @@ _BUFFERED: Final = (_io.BufferedReader, _io.BufferedWriter, _io.BufferedRandom)
 
 
 def _reopen(path: str, flags: int, number: int) -> int:
-    """A descriptor of the file: `number` when that is free."""
+    """A descriptor of the file: `number` when that is free, or one of the new process's standard ones."""
     descriptor = os.open(located(path), flags & ~_ONCE, 0o666)
-    if descriptor == number or _in_use(number):
+    if descriptor == number or (number > 2 and _in_use(number)):
         return descriptor
     os.dup2(descriptor, number, inheritable=False)
     os.close(descriptor)

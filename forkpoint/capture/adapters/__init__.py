@@ -28,6 +28,7 @@ LIBRARIES: Final[dict[str, str]] = {
     "file_mode": "os",
     "directory_entries": "os",
     "interpreter": "sys",
+    "standard_input": "sys",
     "standard_streams": "sys",
     "tracing": "sys",
     "garbage": "gc",

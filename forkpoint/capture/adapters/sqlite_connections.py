@@ -27,6 +27,9 @@ _PROBE: Final = "forkpoint_probe"
 _BLOCK: Final = 1_000_000
 """Rows with which changes are counted again, over and over: some 0.1 s for each time."""
 
+_OF_DIALECT: Final = frozenset({"floor/1", "regexp/2"})
+"""What SQLAlchemy gives each of its connections (dialects/sqlite/pysqlite.py)."""
+
 sqlite3: Any = sys.modules["sqlite3"]
 
 _TABLES: Final = ("adapters", "converters")
@@ -65,7 +68,7 @@ def reduce_connection(connection: Any, context: ReduceContext) -> Any:
     if hasattr(connection, "autocommit"):
         options["autocommit"] = connection.autocommit
     meanings = {name: _ask(connection, f"pragma {name}")[0][0] for name in _MEANINGS}
-    state = (own, meanings, counted, attributes(connection))
+    state = (own, meanings, counted, _is_pooled(connection), attributes(connection))
     where = (path or ":memory:", bool(path) and os.path.exists(path), content)
     return make_connection, (type(connection), where, options), state, None, None, fill_connection
 
@@ -78,7 +81,7 @@ def _why_not(connection: Any) -> str:
         return "it has temporary tables" if others == ["temp"] else f"it has attached {', '.join(others)}"
     with closing(sqlite3.connect(":memory:")) as plain:
         own = sorted(_known(connection) - _known(plain))
-    if own:
+    if own and not (set(own) <= _OF_DIALECT and _is_pooled(connection)):
         return f"it knows functions of the program: {', '.join(own)}"
     known = (connection.row_factory, connection.text_factory)
     for held in gc.get_referents(connection):
@@ -86,6 +89,18 @@ def _why_not(connection: Any) -> str:
             if type(held).__name__ != "_lru_cache_wrapper":  # of its statements
                 return f"it calls {getattr(held, '__qualname__', type(held).__name__)} of the program"
     return ""
+
+
+def _is_pooled(connection: Any) -> bool:
+    """Whether SQLAlchemy opened it, and so gave it functions of its own."""
+    pools = sys.modules.get("sqlalchemy.pool.base")
+    records = _native.living(pools._ConnectionRecord) if pools else ()
+    return any(record.dbapi_connection is connection for record in records)
+
+
+def _give_functions(connection: Any) -> None:
+    dialect: Any = sys.modules["sqlalchemy.dialects.sqlite.pysqlite"].SQLiteDialect_pysqlite
+    dialect(dbapi=sqlite3).on_connect()(connection)
 
 
 def _known(connection: Any) -> set[str]:
@@ -135,17 +150,19 @@ def make_connection(cls: Any, where: tuple[str, bool, Any], options: Mapping[str
     return made
 
 
-_State = tuple[tuple[Any, Any, Any], Mapping[str, int], tuple[int, int, int], Any]
+_State = tuple[tuple[Any, Any, Any], Mapping[str, int], tuple[int, int, int], bool, Any]
 
 
 def fill_connection(connection: Any, state: _State) -> None:
     """Its settings, counters and attributes."""
-    (rows, text, isolation), meanings, counted, named = state
+    (rows, text, isolation), meanings, counted, pooled, named = state
     own, connection.isolation_level = connection.isolation_level, None
     _count(connection, *counted)
     connection.isolation_level = own
     for name, value in meanings.items():
         _ask(connection, f"pragma {name} = {value}")
+    if pooled:
+        _give_functions(connection)
     connection.row_factory, connection.text_factory = rows, text
     if connection.isolation_level != isolation:
         connection.isolation_level = isolation

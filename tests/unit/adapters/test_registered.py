@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import json
+import sqlite3
 import sys
 import types
 from pathlib import Path
@@ -151,6 +152,20 @@ def test_a_pool_of_connections(tmp_path: Path) -> None:
     assert back.dbapi_connection is None and record.dbapi_connection is not None
     assert back.get_connection().execute("select x from t").fetchall() == [(3,)]
     back.close()
+    engine.dispose()
+
+
+def test_a_connection_that_sqlalchemy_opened_gets_the_functions_of_sqlalchemy(tmp_path: Path) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'data.db'}")
+    with engine.connect() as connection:
+        back = again(connection.connection.dbapi_connection)
+        assert back.execute("select 'abc' regexp 'b', floor(1.5)").fetchall() == [(1, 1)]
+        back.close()
+        lone = sqlite3.connect(tmp_path / "data.db")
+        lone.create_function("regexp", 2, lambda one, other: None)
+        assert "functions of the program: regexp/2" in again(lone).reason
+        lone.close()
     engine.dispose()
 
 
