@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import types
+from collections.abc import Iterable
 from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
@@ -12,6 +13,13 @@ from forkpoint.encode.modules import by_name, library_object
 from forkpoint.encode.reducers import Context, reduces
 from forkpoint.encode.tombstones import Absent
 
+_DESCRIPTORS = (
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.ClassMethodDescriptorType,
+    types.GetSetDescriptorType,
+    types.MemberDescriptorType,
+)
 _CODE_FIELDS = (
     "co_argcount co_posonlyargcount co_kwonlyargcount co_nlocals co_stacksize co_flags co_code co_consts co_names"
     " co_varnames co_filename co_name co_qualname co_firstlineno co_linetable co_exceptiontable co_freevars co_cellvars"
@@ -91,12 +99,25 @@ def _reduce_builtin(obj: BuiltinFunctionType, context: Context) -> Any:
     if owner is None or isinstance(owner, types.ModuleType):
         path = context.path_of(obj)
         return (library_object, path) if path else context.tombstone(obj, "no module offers this builtin function")
-    return builtin_method, (owner, obj.__name__)
+    kinds = owner.__mro__ if isinstance(owner, type) else type(owner).__mro__
+    return builtin_method, (owner, _known_as(kinds, obj.__name__))
+
+
+def _known_as(kinds: Iterable[type], name: str) -> str:
+    """Under which name classes offer what calls itself `name`: Cython takes `__setstate_cython__` out of a class again,
+    and puts it there as `__setstate__`.
+    """
+    others = []
+    for kind in kinds:
+        if name in vars(kind):
+            return name
+        others += [key for key, value in vars(kind).items() if type(value) in _DESCRIPTORS and value.__name__ == name]
+    return others[0] if others else name
 
 
 @reduces(types.MethodWrapperType)
 def _reduce_method_wrapper(obj: Any, context: Context) -> Any:
-    return method_wrapper, (obj.__objclass__, obj.__name__, obj.__self__)
+    return method_wrapper, (obj.__objclass__, _known_as((obj.__objclass__,), obj.__name__), obj.__self__)
 
 
 def builtin_method(owner: Any, name: str) -> Any:
@@ -125,15 +146,9 @@ def method_wrapper(kind: type, name: str, owner: Any) -> Any:
     return vars(kind)[name].__get__(owner)
 
 
-@reduces(
-    types.MethodDescriptorType,
-    types.WrapperDescriptorType,
-    types.ClassMethodDescriptorType,
-    types.GetSetDescriptorType,
-    types.MemberDescriptorType,
-)
+@reduces(*_DESCRIPTORS)
 def _reduce_descriptor(obj: Any, context: Context) -> Any:
-    return class_attribute, (obj.__objclass__, obj.__name__)
+    return class_attribute, (obj.__objclass__, _known_as((obj.__objclass__,), obj.__name__))
 
 
 def class_attribute(cls: type, name: str) -> Any:

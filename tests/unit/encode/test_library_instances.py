@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from world import World
 
+from forkpoint.encode import functions
 from forkpoint.encode.unpickler import decode
 from forkpoint.errors import TombstoneError
 
@@ -334,3 +335,19 @@ def test_a_partial_whose_class_has_slots_calls_what_it_did() -> None:
     ).again()
     assert (back.bound(-5), back.bound.func, back.bound.args) == (-5, "shown", (3,))
     assert not hasattr(back.bound, "free")
+
+
+def test_what_a_class_offers_under_another_name_than_its_own_is_found_there() -> None:
+    class Renamed:
+        __setstate__ = vars(list)["append"]
+
+    assert functions._known_as((Renamed,), "append") == "__setstate__"
+    assert functions._known_as((Renamed, list), "insert") == "insert"
+    assert functions._known_as((Renamed,), "no such thing") == "no such thing"
+
+
+def test_a_method_that_cython_has_renamed() -> None:
+    pytest.importorskip("pandas")
+    source = "from pandas._libs.interval import IntervalTree\nplain = vars(IntervalTree)['__setstate__']\n"
+    back = World(source).again()
+    assert back.plain is vars(back.IntervalTree)["__setstate__"]
