@@ -104,12 +104,12 @@ def _reduce_builtin(obj: BuiltinFunctionType, context: Context) -> Any:
 
 
 def _known_as(kinds: Iterable[type], name: str) -> str:
-    """Under which name classes offer what calls itself `name`: Cython takes `__setstate_cython__` out of a class again,
-    and puts it there as `__setstate__`.
+    """Under which name classes offer what C code calls `name`: Cython has its `__setstate_cython__` as `__setstate__`,
+    and nothing or another function under its own.
     """
     others = []
     for kind in kinds:
-        if name in vars(kind):
+        if type(vars(kind).get(name)) in (*_DESCRIPTORS, BuiltinFunctionType):
             return name
         others += [key for key, value in vars(kind).items() if type(value) in _DESCRIPTORS and value.__name__ == name]
     return others[0] if others else name
