@@ -26,6 +26,8 @@ from forkpoint.errors import Refused, RestoreFailed
 from forkpoint.model import ReduceContext, Reducer
 
 _HANDLE: Final = frozenset({"_handle"})
+_MANAGED: Final = "_InnerPredictor__is_manage_handle"
+"""Whether a predictor frees its model."""
 _MEMORY: Final = "/dev/shm"  # noqa: S108 - in a folder of its own
 _FIELDS: Final = ("label", "weight", "init_score", "position")
 """Some of which the file does not hold."""
@@ -108,6 +110,8 @@ def reduce_booster(booster: Any, context: ReduceContext) -> Any:
     if problem:
         raise Refused(f"a LightGBM booster cannot be trained again as it was: {problem}")
     first = booster._Booster__init_predictor
+    if first is not None and not _is_there(first):
+        raise Refused("a LightGBM booster began from a model that is gone, and cannot be trained again")
     begun = _text(first._handle) if first is not None else None
     rounds = booster.current_iteration() - (_rounds(first._handle) if first is not None else 0)
     state = (rounds, trees, begun, _threads().value, attributes(booster, _HANDLE))
@@ -212,14 +216,28 @@ def _text(handle: Any) -> str:
 
 
 def reduce_predictor(predictor: Any, context: ReduceContext) -> Any:
-    """The model that training began from, by its text."""
-    return make_predictor, (type(predictor), _text(predictor._handle)), attributes(predictor, _HANDLE), None, None, fill
+    """The model that training began from, by its text; none, where the booster it belonged to is gone: then nobody may
+    use it any more.
+    """
+    text = _text(predictor._handle) if _is_there(predictor) else None
+    state = attributes(predictor, frozenset({*_HANDLE, _MANAGED}))
+    return make_predictor, (type(predictor), text), state, None, None, fill
 
 
-def make_predictor(cls: Any, text: str) -> Any:
+def _is_there(predictor: Any) -> bool:
+    """Whether its model still is: that of a booster is freed with it (`_InnerPredictor.from_booster`)."""
+    handle = predictor._handle.value
+    return handle is not None and (
+        getattr(predictor, _MANAGED)
+        or any(getattr(booster._handle, "value", None) == handle for booster in _native.living(basic.Booster))
+    )
+
+
+def make_predictor(cls: Any, text: str | None) -> Any:
     """A model of its own, even where the old one was a booster's: neither changes any more."""
     predictor = object.__new__(cls)
-    predictor._handle = _from_text(text)
+    predictor._handle = ctypes.c_void_p() if text is None else _from_text(text)
+    setattr(predictor, _MANAGED, text is not None)
     return predictor
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from in_memory import Lost, dumps, loads
 
-from forkpoint.errors import ForkpointError, RestoreFailed
+from forkpoint.errors import ForkpointError, Refused, RestoreFailed
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(900, 8)).astype(np.float32)
@@ -255,3 +255,22 @@ def test_an_xgboost_that_trains_with_threads_is_saved_in_a_child_that_has_none(t
     pytest.importorskip("xgboost")
     ran = subprocess.run([sys.executable, "-c", THREADED], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_model_that_training_began_from_and_that_is_gone_is_not_read() -> None:
+    lgb = pytest.importorskip("lightgbm")
+    from forkpoint.capture.adapters import lightgbm_boosters
+
+    settings = {"seed": 3, "num_threads": 1, "verbosity": -1}
+    model = lgb.train(settings, lgb.Dataset(X[:600], Y[:600]), 2)
+    data = lgb.Dataset(X[:600], Y[:600])
+    predictor = lgb.basic._InnerPredictor.from_booster(model, {})
+    data._set_predictor(predictor)
+    booster = lgb.Booster(settings, data)
+    booster.update()
+    back = again(lightgbm_boosters.ADAPTER, predictor)
+    assert back._handle.value != predictor._handle.value and back.current_iteration() == 2
+    del model
+    assert again(lightgbm_boosters.ADAPTER, predictor)._handle.value is None
+    with pytest.raises(Refused, match="from a model that is gone"):
+        again(lightgbm_boosters.ADAPTER, booster)
