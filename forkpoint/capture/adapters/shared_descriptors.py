@@ -19,6 +19,8 @@ from forkpoint.capture.adapters._quiet import Quiet
 from forkpoint.moved import located
 
 _STANDARD: Final = (0, 1, 2)
+_OUTPUTS: Final = (1, 2)
+"""Standard input is its stream's affair (`standard_input`), which knows what of it has been used."""
 _GONE: Final = " (deleted)"
 _ONCE: Final = os.O_CREAT | os.O_EXCL | os.O_TRUNC
 
@@ -27,7 +29,7 @@ File = tuple[int, int]
 
 
 class Led(NamedTuple):
-    """A standard descriptor that leads to a file: its path, flags (fcntl F_GETFL) and offset."""
+    """Standard output or error, led to a file: its path, flags (fcntl F_GETFL) and offset."""
 
     fd: int
     path: str
@@ -127,7 +129,7 @@ class _SharedDescriptors(Quiet):
                     shared.append(Shared(fd, original, os.get_inheritable(fd), True))
             elif other is not None and _place(other) is not None:
                 shared.append(Shared(fd, other, os.get_inheritable(fd), False))
-            elif fd in _STANDARD and (path := _place(fd)) is not None:
+            elif fd in _OUTPUTS and (path := _place(fd)) is not None:
                 led.append(Led(fd, path, fcntl.fcntl(fd, fcntl.F_GETFL), _offset(fd)))
         return State(tuple(led), tuple(shared))
 
