@@ -318,7 +318,14 @@ def fill_tensor(tensor: Any, state: dict[str, Any]) -> None:
     if "post_hooks" in state:
         tensor._post_accumulate_grad_hooks = state["post_hooks"]
     if "version" in state:
-        _C._autograd._unsafe_set_version_counter((tensor,), (state["version"],))
+        _set_version(tensor, state["version"])
+
+
+def _set_version(tensor: Any, version: int) -> None:
+    try:
+        _C._autograd._unsafe_set_version_counter((tensor,), (version,))
+    except TypeError:  # older versions of torch take one
+        _C._autograd._unsafe_set_version_counter(tensor, version)
 
 
 def reduce_limits(limits: Any, context: ReduceContext) -> Any:
